@@ -1,0 +1,58 @@
+/*
+ * builder/rollout/router.h - the interface that a router implements: hosts to
+ * apps, apps to container addresses.
+ *
+ * Runs in workers and, for reconcile, in a worker too.  HAProxy is the one
+ * implementation (router_haproxy.h); a second one fills in another struct.
+ */
+#ifndef BUILDER_ROLLOUT_ROUTER_H
+#define BUILDER_ROLLOUT_ROUTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct router;
+
+#define ROUTER_ENDPOINTS_MAX 8
+
+struct router_endpoint {
+	char ip[48];
+	int port;
+};
+
+struct router_route {
+	int64_t app_id;
+	char host[256]; /* "shop.localhost" */
+	struct router_endpoint endpoints[ROUTER_ENDPOINTS_MAX];
+	size_t endpoints_count;
+};
+
+struct router_ops {
+	/*
+	 * Send new requests for route->host to exactly these endpoints.  The
+	 * former ones go on with what they have in hand (see drain).  Nothing
+	 * is lost: the new ones are ready before the old ones stop.
+	 */
+	int (*set)(struct router *r, const struct router_route *route,
+		   struct error *err);
+	/* Wait until the endpoints that `set` retired for this app have no
+	 * request left, at most timeout_ms.  0, or -ERR_TIMEOUT. */
+	int (*drain)(struct router *r, int64_t app_id, int timeout_ms,
+		     struct error *err);
+	/* Forget the app: its host answers 404. */
+	int (*remove)(struct router *r, int64_t app_id, struct error *err);
+	/* Make the router serve these routes and no others (after a restart
+	 * of the router or the engine). */
+	int (*reconcile)(struct router *r, const struct router_route *routes,
+			 size_t count, struct error *err);
+	/* Does it answer?  0 or -code. */
+	int (*check)(struct router *r, struct error *err);
+	void (*close)(struct router *r);
+};
+
+struct router {
+	const struct router_ops *ops;
+};
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * builder/rollout/target.h - the interface that a place to run apps
+ * implements: the local engine now (target_docker.h), ECS next.
+ *
+ * Runs in workers; blocks.
+ */
+#ifndef BUILDER_ROLLOUT_TARGET_H
+#define BUILDER_ROLLOUT_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct app;
+struct error;
+struct release;
+struct target;
+
+/* What a running instance looks like in `ps`. */
+struct target_process {
+	char type[64]; /* "web" */
+	int index;     /* 1 of web.1 */
+	int64_t version;
+	char state[32];	 /* "up", "starting", "crashed", "down" */
+	char since[40];	 /* RFC 3339 */
+	char detail[96]; /* address, health, exit code */
+};
+
+struct target_log_options {
+	int tail; /* lines; < 0 = all */
+	bool follow;
+	const char *process; /* "web" or "web.1"; NULL = all */
+	bool with_system;
+};
+
+/* How a rollout talks to the person: one call per transcript line. */
+struct target_report {
+	void (*step)(void *ctx, const char *line);   /* "-----> " */
+	void (*detail)(void *ctx, const char *line); /* 7 spaces */
+	void (*error)(void *ctx, const char *line);  /* " !     " */
+	/* What is going on now, for "still running: …"; NULL = nothing */
+	void (*busy)(void *ctx, const char *what);
+	bool (*is_canceled)(void *ctx);
+	void *ctx;
+};
+
+struct target_ops {
+	/*
+	 * Bring `release` of `app` into service in the place of the one that
+	 * runs: all of it or nothing.  *ret_url is the caller's.
+	 *
+	 * -ERR_PEER: the release is to blame (err says how in one line); what
+	 * ran before still runs.  -ERR_CANCELED, -ERR_SYS, …: we are.
+	 */
+	int (*rollout)(struct target *t, const struct app *app,
+		       const struct release *release,
+		       const struct target_report *report, char **ret_url,
+		       struct error *err);
+	/* After the release was recorded as live: drain and stop the old
+	 * ones, remove what is no longer needed. */
+	int (*settle)(struct target *t, const struct app *app,
+		      const struct release *release,
+		      const struct target_report *report, struct error *err);
+	/* Count; *ret is the caller's. */
+	int (*processes)(struct target *t, const struct app *app,
+			 struct target_process **ret, struct error *err);
+	/* Lines "2026-…Z app[web.1]: text" to `sink`, which ends it by
+	 * returning non-zero. */
+	int (*logs)(struct target *t, const struct app *app,
+		    const struct target_log_options *options,
+		    int (*sink)(void *ctx, struct slice line), void *ctx,
+		    struct error *err);
+	/* Stop and remove everything of the app. */
+	int (*destroy)(struct target *t, const struct app *app,
+		       struct error *err);
+	/* The app's host name changed (rename). */
+	int (*rename)(struct target *t, const struct app *app,
+		      struct error *err);
+	/*
+	 * Make what runs equal to what is recorded: `live[i]` is the live
+	 * release of `apps[i]` (version 0 = none).  Removes containers of
+	 * other releases and of apps that are gone, starts what is missing,
+	 * writes every route.
+	 */
+	int (*reconcile)(struct target *t, const struct app *apps,
+			 const struct release *live, size_t count,
+			 const struct target_report *report, struct error *err);
+	void (*close)(struct target *t);
+};
+
+struct target {
+	const struct target_ops *ops;
+};
+
+#endif
