@@ -1,0 +1,73 @@
+/*
+ * builder/source/repo.h - the app's bare repository: made, removed and its
+ * refs moved, always by git itself.
+ *
+ * Runs in the builder and in workers.  Blocks on a git child (30 s at most).
+ * Repositories belong to the builder's user and are group-writable for the
+ * receiver's, whose `git receive-pack` puts the objects in.
+ */
+#ifndef BUILDER_SOURCE_REPO_H
+#define BUILDER_SOURCE_REPO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+struct error;
+
+#define OID_HEX	 40
+#define OID_ZERO "0000000000000000000000000000000000000000"
+
+/* DATA/repos/ID.git; the caller frees it. */
+char *repo_path(const struct config *cfg, int64_t app_id)
+    __attribute__((nonnull));
+
+/* Make it, empty; 0 also when it exists.  -ERR_SYS, -ERR_PEER (git failed) */
+int repo_create(const struct config *cfg, int64_t app_id, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+
+/* 0 also when it was gone. */
+int repo_remove(const struct config *cfg, int64_t app_id, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+
+struct ref_update {
+	const char *ref;
+	const char *old_oid; /* must be its present value; OID_ZERO = absent;
+				NULL = whatever it is */
+	const char *new_oid; /* OID_ZERO = delete */
+};
+
+/*
+ * Move all refs or none (`git update-ref --stdin`).
+ *
+ * 0; -ERR_EXISTS a ref is not at its old value, or a D/F conflict;
+ * -ERR_INVALID a bad name or a missing object.  err has git's line.
+ */
+int repo_update_refs(const struct config *cfg, int64_t app_id,
+		     const struct ref_update *updates, size_t count,
+		     struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+
+/* Value of a ref as 40 hex into oid (41 bytes), or -ERR_NOTFOUND. */
+int repo_read_ref(const struct config *cfg, int64_t app_id, const char *ref,
+		  char *oid, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+
+/* The commit that `oid` is or, as a tag, points at; -ERR_INVALID. */
+int repo_peel_commit(const struct config *cfg, int64_t app_id, const char *oid,
+		     char *ret_commit, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+
+/* Which branch HEAD names, so that a clone checks it out. */
+int repo_set_head(const struct config *cfg, int64_t app_id, const char *branch,
+		  struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+
+/* 40 lower-case hex digits? */
+bool oid_is_valid(const char *text) __attribute__((nonnull));
+
+/* A full ref name that git accepts (git-check-ref-format(1))?  Pure. */
+bool ref_name_is_valid(const char *name) __attribute__((nonnull));
+
+#endif
