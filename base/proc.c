@@ -130,8 +130,7 @@ static _Noreturn void child_run(const struct proc_spec *spec, int report,
 	report = fcntl(report, F_DUPFD_CLOEXEC, FD_PARK + PROC_FDS_MAX + 2);
 	child_fds(spec, report);
 	if (spec->change_user) {
-		if (spec->user ? initgroups(spec->user, spec->gid) < 0
-			       : setgroups(0, NULL) < 0)
+		if (setgroups(spec->groups_count, spec->groups) < 0)
 			child_fail(report, "setgroups");
 		if (setresgid(spec->gid, spec->gid, spec->gid) < 0)
 			child_fail(report, "setgid");

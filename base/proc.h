@@ -33,7 +33,8 @@ struct proc_spec {
 	bool change_user; /* become uid/gid, with the groups below */
 	uid_t uid;
 	gid_t gid;
-	const char *user;    /* supplementary groups of this user; or NULL */
+	const gid_t *groups; /* supplementary groups, with change_user */
+	size_t groups_count;
 	int death_signal;    /* sent when our process dies; 0 = none */
 	bool new_session;    /* setsid: out of reach of the terminal's ^C */
 	uint64_t max_memory; /* RLIMIT_AS in bytes; 0 = as ours */
