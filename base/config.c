@@ -707,17 +707,34 @@ void config_dump(const struct config *c, struct buf *out)
 	}
 }
 
+/*
+ * Several children inherit one memfd and with it one file offset, so read by
+ * position.
+ */
+static int read_all(int fd, struct buf *b, struct error *err)
+{
+	for (;;) {
+		char chunk[16384];
+		ssize_t n = pread(fd, chunk, sizeof(chunk), (off_t)b->len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, errno, "read the configuration");
+		if (n == 0)
+			return buf_check(b, "configuration", err);
+		buf_add(b, chunk, (size_t)n);
+	}
+}
+
 int config_read_fd(struct config *c, int fd, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(DUMP_MAX);
 	size_t at = 0;
-	int r;
+	int r = read_all(fd, &b, err);
 
-	if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE)
-		return err_errno(err, errno, "read the configuration");
-	r = buf_read_fd(&b, fd, err);
 	if (r < 0)
-		return err_wrap(err, r, "read the configuration");
+		return r;
 	while (at < b.len) {
 		const char *pair = b.data + at;
 
