@@ -1,8 +1,6 @@
 #include "builder/jobs/policy.h"
 
 #include "base/buf.h"
-#include "base/cleanup.h"
-#include "base/config.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "builder/source/repo.h"
@@ -34,7 +32,7 @@ static void judge_branch(struct verdict *v, const char *deploy_branch,
 	bool is_deletion = strcmp(v->new_oid, OID_ZERO) == 0;
 	bool deploys = deploy_branch ? strcmp(branch, deploy_branch) == 0
 				     : strcmp(branch, "main") == 0 ||
-					   strcmp(branch, "master") == 0;
+					       strcmp(branch, "master") == 0;
 
 	if (deploys && is_deletion) {
 		refuse(v, "deleting the deploy branch is refused; to remove "
@@ -145,22 +143,9 @@ json_t *push_plan_results(const struct push_plan *p)
 
 		if (v->meaning == MEANING_REFUSE)
 			json_object_set_new(
-			    result, "reason",
-			    json_string_safe(v->reason, strlen(v->reason)));
+				result, "reason",
+				json_string_safe(v->reason, strlen(v->reason)));
 		json_array_append_new(results, result);
 	}
 	return results;
-}
-
-char *push_url(const struct config *cfg, const char *app)
-{
-	struct error ignored;
-	auto_free char *host = NULL;
-	int port = 22;
-
-	if (config_parse_listen(cfg->ssh_listen[0], &host, &port, &ignored) < 0)
-		port = 22;
-	if (port == 22)
-		return xasprintf("ssh://git@%s/%s", cfg->ssh_host, app);
-	return xasprintf("ssh://git@%s:%d/%s", cfg->ssh_host, port, app);
 }

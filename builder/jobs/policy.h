@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <jansson.h>
 
-struct config;
 struct error;
 
 enum meaning { MEANING_DEPLOY, MEANING_STORE, MEANING_REFUSE };
@@ -46,21 +45,17 @@ void push_plan_release(struct push_plan *p);
  */
 int push_plan_make(const json_t *push, const char *deploy_branch,
 		   const char *url, struct push_plan *ret, struct error *err)
-    __attribute__((nonnull(1, 3, 4, 5), warn_unused_result));
+	__attribute__((nonnull(1, 3, 4, 5), warn_unused_result));
 
 /* The "results" of a `verdicts` message, as things stand; the caller's. */
 json_t *push_plan_results(const struct push_plan *p) __attribute__((nonnull));
 
 /* Refuse every update that is not refused yet. */
 void push_plan_refuse(struct push_plan *p, const char *reason)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /* Refuse one; the others too when the push is atomic. */
 void push_plan_refuse_one(struct push_plan *p, struct verdict *v,
 			  const char *reason) __attribute__((nonnull));
-
-/* ssh://git@HOST:PORT/APP (":22" left out); the caller frees it. */
-char *push_url(const struct config *cfg, const char *app)
-    __attribute__((nonnull));
 
 #endif
