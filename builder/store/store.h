@@ -6,6 +6,11 @@
  * (WAL, busy timeout).  Blocks on disk.  Every change is one transaction.
  * Strings in the structs are owned by them; S_release() empties a struct and
  * accepts a zeroed one.
+ *
+ * Beside the codes named below, every function may return -ERR_SYS (disk),
+ * -ERR_TIMEOUT (another process kept the database locked for 10 s) and
+ * -ERR_INVALID (a damaged database).  A user named "" is the local
+ * administrator, who is in no table.
  */
 #ifndef BUILDER_STORE_STORE_H
 #define BUILDER_STORE_STORE_H
@@ -29,6 +34,11 @@ const char *role_name(enum role role);
 int store_open(const char *path, struct store **ret, struct error *err)
     __attribute__((nonnull, warn_unused_result));
 void store_close(struct store *st);
+
+/* The installation's id: 16 hex digits, made at the first open; labels what
+ * is ours on the engine.  *ret is the caller's. */
+int store_owner(struct store *st, char **ret, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
 
 /* Group several calls into one transaction; nested calls are not allowed. */
 int store_begin(struct store *st, struct error *err)
@@ -55,8 +65,17 @@ struct key {
 	int64_t last_used; /* 0 = never */
 };
 
+#define USER_KEYS_MAX 100
+
 void user_release(struct user *u);
 void key_release(struct key *k);
+
+/* [a-z0-9][a-z0-9._-]{0,31} */
+int user_name_check(const char *name, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+/* [A-Za-z0-9._@+-]{1,64}, and not a fingerprint (which has a colon) */
+int key_name_check(const char *name, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
 
 /* -ERR_EXISTS, -ERR_INVALID (name) */
 int store_user_add(struct store *st, const char *name, bool is_admin,
@@ -66,9 +85,11 @@ int store_user_add(struct store *st, const char *name, bool is_admin,
  * admin who has a key. */
 int store_user_remove(struct store *st, const char *name, struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* -ERR_NOTFOUND; -ERR_DENIED as store_user_remove */
 int store_user_set_admin(struct store *st, const char *name, bool is_admin,
 			 struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* -ERR_NOTFOUND */
 int store_user_get(struct store *st, const char *name, struct user *ret,
 		   struct error *err)
     __attribute__((nonnull, warn_unused_result));
@@ -76,10 +97,15 @@ int store_user_get(struct store *st, const char *name, struct user *ret,
 int store_users(struct store *st, struct user **ret, struct error *err)
     __attribute__((nonnull, warn_unused_result));
 
-/* -ERR_EXISTS when the key belongs to somebody; -ERR_NOTFOUND no such user */
+/*
+ * k->user, name, fingerprint and text count.  -ERR_EXISTS when the key
+ * belongs to somebody (err says to whom) or the user has one of that name;
+ * -ERR_NOTFOUND no such user; -ERR_LIMIT over USER_KEYS_MAX; -ERR_INVALID
+ * (name)
+ */
 int store_key_add(struct store *st, const struct key *k, struct error *err)
     __attribute__((nonnull, warn_unused_result));
-/* `which` is a name or a fingerprint. */
+/* `which` is a name or a fingerprint.  -ERR_NOTFOUND */
 int store_key_remove(struct store *st, const char *user, const char *which,
 		     struct error *err)
     __attribute__((nonnull, warn_unused_result));
@@ -89,7 +115,7 @@ int store_keys(struct store *st, const char *user, struct key **ret,
     __attribute__((nonnull(1, 3, 4), warn_unused_result));
 /*
  * Who may log in with this key?  Compares the whole key text, not only the
- * fingerprint, and notes the use.  -ERR_NOTFOUND.
+ * fingerprint, and notes the use (to the minute).  -ERR_NOTFOUND.
  */
 int store_whois(struct store *st, const char *fingerprint, const char *text,
 		struct user *ret, struct error *err)
@@ -103,7 +129,7 @@ struct app {
 	char *deploy_branch; /* NULL = main or master, whichever comes first */
 	char *target;
 	char *subnet; /* "10.213.0.32/27", NULL until the first rollout */
-	char *owner;  /* user who created it */
+	char *owner;  /* user who created it; "" = the local administrator */
 	int64_t created;
 	int64_t live_version; /* of the live release; 0 = none */
 };
@@ -120,10 +146,12 @@ void grant_release(struct grant *g);
 int app_name_check(const char *name, struct error *err)
     __attribute__((nonnull, warn_unused_result));
 
-/* The creator gets ROLE_ADMIN on it.  -ERR_EXISTS, -ERR_INVALID */
+/* The creator gets ROLE_ADMIN on it.  -ERR_EXISTS, -ERR_INVALID (name),
+ * -ERR_NOTFOUND (owner) */
 int store_app_create(struct store *st, const char *name, const char *owner,
 		     const char *target, struct app *ret, struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* -ERR_NOTFOUND */
 int store_app_get(struct store *st, const char *name, struct app *ret,
 		  struct error *err)
     __attribute__((nonnull, warn_unused_result));
@@ -134,19 +162,23 @@ int store_app_get_id(struct store *st, int64_t id, struct app *ret,
 int store_apps(struct store *st, const char *user, struct app **ret,
 	       struct error *err)
     __attribute__((nonnull(1, 3, 4), warn_unused_result));
+/* -ERR_EXISTS, -ERR_INVALID (name), -ERR_NOTFOUND */
 int store_app_rename(struct store *st, int64_t id, const char *name,
 		     struct error *err)
     __attribute__((nonnull, warn_unused_result));
-/* With its grants, jobs, releases and journal. */
+/* With its grants, jobs, releases and journal.  -ERR_NOTFOUND.  The logs of
+ * its jobs (see store_job_ids) are the caller's to remove. */
 int store_app_remove(struct store *st, int64_t id, struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* NULL: main or master again.  -ERR_NOTFOUND */
 int store_app_set_branch(struct store *st, int64_t id, const char *branch,
 			 struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+    __attribute__((nonnull(1, 4), warn_unused_result));
 /*
  * The app's /27: the stored one, else the first of `pool` that no app has and
  * `avoid` (NULL-ended prefixes that the engine uses) does not overlap.  The
- * caller frees *ret.  -ERR_LIMIT when the pool is used up.
+ * caller frees *ret.  -ERR_LIMIT when the pool is used up, -ERR_INVALID
+ * (pool), -ERR_NOTFOUND.
  */
 int store_app_subnet(struct store *st, int64_t id, const char *pool,
 		     const char *const *avoid, char **ret, struct error *err)
@@ -156,11 +188,12 @@ int store_app_subnet(struct store *st, int64_t id, const char *pool,
 int store_grant_set(struct store *st, int64_t app_id, const char *user,
 		    enum role role, struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* Without admins that were given no role here; sorted by user; count. */
 int store_grants(struct store *st, int64_t app_id, struct grant **ret,
 		 struct error *err)
     __attribute__((nonnull, warn_unused_result));
 /* Role of `user` on the app; ROLE_ADMIN for an admin, ROLE_NONE for a
- * stranger; -ERR_SYS */
+ * stranger and for users that do not exist; -ERR_SYS */
 int store_role(struct store *st, int64_t app_id, const char *user,
 	       struct error *err) __attribute__((nonnull, warn_unused_result));
 
@@ -200,20 +233,28 @@ void job_release(struct job *j);
 const char *job_state_name(enum job_state state);
 bool job_state_is_final(enum job_state state);
 
-/* Insert j (id, times and state are set here: queued); *ret_id is its id. */
+/*
+ * Insert j: app_id, user, fingerprint, ref, commit and request count (NULL is
+ * ""), id, times and state are set here (queued).  *ret_id is its id, never
+ * used before.  -ERR_NOTFOUND no such app
+ */
 int store_job_add(struct store *st, const struct job *j, int64_t *ret_id,
 		  struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* Queued to running.  -ERR_CANCELED when it has ended, -ERR_NOTFOUND */
 int store_job_start(struct store *st, int64_t id, struct error *err)
     __attribute__((nonnull, warn_unused_result));
-/* Only the first end counts: 1 when this was it, 0 when it had ended. */
+/* Only the first end counts: 1 when this was it, 0 when it had ended.
+ * `state` is a final one.  -ERR_NOTFOUND */
 int store_job_finish(struct store *st, int64_t id, enum job_state state,
 		     const char *verdicts, const char *reason,
 		     struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* -ERR_NOTFOUND */
 int store_job_set_image(struct store *st, int64_t id, const char *image,
 			int64_t build_ms, struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* -ERR_NOTFOUND */
 int store_job_get(struct store *st, int64_t id, struct job *ret,
 		  struct error *err)
     __attribute__((nonnull, warn_unused_result));
@@ -222,6 +263,21 @@ int store_jobs(struct store *st, int64_t app_id, int limit, struct job **ret,
 	       struct error *err) __attribute__((nonnull, warn_unused_result));
 /* Every job that is queued or running, oldest first; count. */
 int store_jobs_unfinished(struct store *st, struct job **ret, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+
+/* Of one app (0 = all), deploys or not, oldest first; count; the caller
+ * frees *ret. */
+int store_job_ids(struct store *st, int64_t app_id, int64_t **ret,
+		  struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+/*
+ * Forget, with their journal, the ended jobs that are not among the newest
+ * `keep` ended ones of their app.  Count; *ret (the caller's) are their ids,
+ * whose logs are the caller's to remove.
+ */
+#define STORE_JOBS_KEEP 200
+int store_jobs_expire(struct store *st, int keep, int64_t **ret,
+		      struct error *err)
     __attribute__((nonnull, warn_unused_result));
 
 /* ---- releases (builder/store/releases.c) ---- */
@@ -250,14 +306,19 @@ struct release {
 void release_release(struct release *r);
 const char *release_state_name(enum release_state state);
 
-/* Number the next release and store it as pending; *ret_version. */
+/*
+ * Number the next release and store it as pending; *ret_version.  The job
+ * r->job_id (0 = none) gets the number too.  -ERR_NOTFOUND no such app
+ */
 int store_release_add(struct store *st, const struct release *r,
 		      int64_t *ret_version, struct error *err)
     __attribute__((nonnull, warn_unused_result));
-/* Pending to live (the former live one becomes old), in one transaction. */
+/* To live (the former live one becomes old), in one transaction.  Done
+ * twice it changes nothing.  -ERR_NOTFOUND */
 int store_release_live(struct store *st, int64_t app_id, int64_t version,
 		       struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* -ERR_NOTFOUND; -ERR_EXISTS when it is live or was */
 int store_release_fail(struct store *st, int64_t app_id, int64_t version,
 		       const char *reason, struct error *err)
     __attribute__((nonnull, warn_unused_result));
@@ -272,7 +333,8 @@ int store_releases(struct store *st, int64_t app_id, int limit,
 
 /* ---- journal (builder/store/journal.c) ---- */
 
-/* event: "start", "done", "failed"; detail may be "". */
+/* event: "start", "done", "failed"; detail may be "".  -ERR_NOTFOUND no such
+ * job */
 int store_journal(struct store *st, int64_t job_id, const char *step,
 		  const char *event, const char *detail, struct error *err)
     __attribute__((nonnull, warn_unused_result));
@@ -284,6 +346,7 @@ struct journal_entry {
 	int64_t time_ms; /* since the epoch */
 };
 void journal_entry_release(struct journal_entry *e);
+/* Oldest first; count. */
 int store_journal_list(struct store *st, int64_t job_id,
 		       struct journal_entry **ret, struct error *err)
     __attribute__((nonnull, warn_unused_result));

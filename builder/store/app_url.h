@@ -1,0 +1,26 @@
+/*
+ * builder/store/app_url.h - where an app answers, and how to name its
+ * repository in a git remote.
+ *
+ * Pure.
+ */
+#ifndef BUILDER_STORE_APP_URL_H
+#define BUILDER_STORE_APP_URL_H
+
+struct config;
+
+/* "shop.localhost"; the caller frees it. */
+char *app_host(const struct config *cfg, const char *app)
+    __attribute__((nonnull));
+
+/* "http://shop.localhost:8080", without the port when it is 80; the caller
+ * frees it. */
+char *app_url(const struct config *cfg, const char *app)
+    __attribute__((nonnull));
+
+/* "ssh://git@deploy.example.com:2222/shop", or "git@deploy.example.com:shop"
+ * on port 22; the caller frees it. */
+char *app_git_url(const struct config *cfg, const char *app)
+    __attribute__((nonnull));
+
+#endif
