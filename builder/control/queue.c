@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "builder/control/server.h"
 #include "builder/jobs/finish.h"
+#include "builder/jobs/transcript.h"
 #include "builder/store/store.h"
 
 #include <errno.h>
@@ -25,11 +26,6 @@
 #define NOTIFY_FD     4
 #define SHORT_OID     7
 #define NOTICE_LENGTH 512
-
-char *job_log_path(const char *data, int64_t job_id)
-{
-	return xasprintf("%s/builds/%" PRId64 ".log", data, job_id);
-}
 
 static bool deploys(const struct queue_entry *e)
 {

@@ -63,7 +63,4 @@ void queue_cancel_all(struct server *s) __attribute__((nonnull));
 int queue_recover(struct server *s, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
-/* DATA/builds/ID.log; the caller frees it. */
-char *job_log_path(const char *data, int64_t job_id) __attribute__((nonnull));
-
 #endif

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/wire.h"
+#include "builder/jobs/transcript.h"
 #include "builder/store/store.h"
 
 #include <errno.h>
@@ -118,33 +119,33 @@ void client_watch(struct server *s, struct client *c, int64_t job_id,
 	c->log_fd = open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* When the job has ended, the verdicts and with them the end. */
-static void send_verdicts(struct server *s, struct client *c)
+static bool is_final(struct server *s, struct client *c, struct job *ret_job)
 {
-	json_auto_t *results = NULL;
-	struct job job = { 0 };
 	struct error err;
 
-	if (queue_find(s, c->job_id))
-		return;
-	if (store_job_get(s->store, c->job_id, &job, &err) < 0) {
+	if (store_job_get(s->store, c->job_id, ret_job, &err) < 0) {
 		wire_add_message(&c->out, wire_error(&err));
 		c->state = CLIENT_CLOSING;
-		return;
+		return false;
 	}
-	if (job_state_is_final(job.state)) {
-		if (json_parse(slice_str(job.verdicts), "verdicts", &results,
-			       &err) < 0)
-			results = json_array();
-		wire_add_message(&c->out,
-				 json_pack("{s:s, s:O}", "type", "verdicts",
-					   "results", results));
-		c->state = CLIENT_CLOSING;
-	}
-	job_release(&job);
+	return job_state_is_final(ret_job->state);
 }
 
-static void pump_log(struct server *s, struct client *c)
+static void send_verdicts(struct client *c, const struct job *job)
+{
+	json_auto_t *results = NULL;
+	struct error err;
+
+	if (json_parse(slice_str(job->verdicts), "verdicts", &results, &err) <
+	    0)
+		results = json_array();
+	wire_add_message(&c->out, json_pack("{s:s, s:O}", "type", "verdicts",
+					    "results", results));
+	c->state = CLIENT_CLOSING;
+}
+
+/* Send what the log has; true when all of it was sent. */
+static bool pump_log(struct client *c)
 {
 	while (c->out.len < OUT_ENOUGH) {
 		char chunk[LOG_CHUNK];
@@ -153,13 +154,26 @@ static void pump_log(struct server *s, struct client *c)
 				    : pread(c->log_fd, chunk, sizeof(chunk),
 					    (off_t)c->log_offset);
 
-		if (n <= 0) {
-			send_verdicts(s, c);
-			return;
-		}
+		if (n <= 0)
+			return true;
 		c->log_offset += n;
 		wire_add(&c->out, WIRE_STDERR, chunk, (size_t)n);
 	}
+	return false;
+}
+
+/*
+ * The log, then the verdicts.  Look at the record first: once it is final the
+ * log is complete, so that nothing is lost between the two looks.
+ */
+static void feed_watcher(struct server *s, struct client *c)
+{
+	struct job job = { 0 };
+	bool ended = is_final(s, c, &job);
+
+	if (c->state == CLIENT_WATCHING && pump_log(c) && ended)
+		send_verdicts(c, &job);
+	job_release(&job);
 }
 
 /*
@@ -241,7 +255,7 @@ static void serve_client(struct server *s, size_t i, short events)
 	if (events & POLLERR)
 		stays = false;
 	if (stays && c->state == CLIENT_WATCHING)
-		pump_log(s, c);
+		feed_watcher(s, c);
 	if (stays)
 		stays = write_client(c);
 	if (!stays || (c->state == CLIENT_CLOSING && c->out.len == 0))

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,11 @@ static const char step_mark[] = "-----> ";
 static const char detail_mark[] = "       ";
 static const char error_mark[] = " !     ";
 static const char result_mark[] = "=====> ";
+
+char *job_log_path(const char *data, int64_t job_id)
+{
+	return xasprintf("%s/builds/%" PRId64 ".log", data, job_id);
+}
 
 int transcript_open(struct transcript *t, const char *path, int notify_fd,
 		    int64_t max_bytes, struct error *err)
@@ -40,6 +46,14 @@ void transcript_close(struct transcript *t)
 	}
 }
 
+void transcript_wake(struct transcript *t)
+{
+	/* A hint only: when the pipe is full the builder will look anyway. */
+	if (t->notify_fd >= 0 && write(t->notify_fd, "", 1) < 0 &&
+	    errno != EAGAIN)
+		t->notify_fd = -1;
+}
+
 static void put(struct transcript *t, const char *mark, struct slice text)
 {
 	auto_buf struct buf b = BUF_INIT(2 * LINE_MAX_BYTES);
@@ -52,10 +66,7 @@ static void put(struct transcript *t, const char *mark, struct slice text)
 	if (io_write_all(t->fd, b.data, b.len, &ignored) == 0)
 		t->written += (int64_t)b.len;
 	t->quiet_ms = clock_ms();
-	/* A hint only: a full pipe means the builder will look anyway. */
-	if (t->notify_fd >= 0 && write(t->notify_fd, "", 1) < 0 &&
-	    errno != EAGAIN)
-		t->notify_fd = -1;
+	transcript_wake(t);
 }
 
 static void vput(struct transcript *t, const char *mark, const char *fmt,

@@ -28,6 +28,9 @@ struct transcript {
 	int64_t quiet_ms; /* when the last line went out */
 };
 
+/* DATA/builds/ID.log; the caller frees it. */
+char *job_log_path(const char *data, int64_t job_id) __attribute__((nonnull));
+
 /* 0 or -ERR_SYS.  notify_fd is borrowed. */
 int transcript_open(struct transcript *t, const char *path, int notify_fd,
 		    int64_t max_bytes, struct error *err)
@@ -54,6 +57,9 @@ void transcript_output(struct transcript *t, struct slice line)
 /* What is going on from now on; NULL or "" = nothing to tell. */
 void transcript_busy(struct transcript *t, const char *what)
 	__attribute__((nonnull(1)));
+
+/* Let the builder look at the log and at the job's record. */
+void transcript_wake(struct transcript *t) __attribute__((nonnull));
 
 /* Call now and then: says "still running" when it is time to. */
 void transcript_tick(struct transcript *t) __attribute__((nonnull));

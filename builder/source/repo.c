@@ -237,6 +237,18 @@ int repo_peel_commit(const struct config *cfg, int64_t app_id, const char *oid,
 		       err);
 }
 
+int repo_is_ancestor(const struct config *cfg, int64_t app_id,
+		     const char *older, const char *newer, struct error *err)
+{
+	const char *args[] = { "merge-base", "--is-ancestor", older, newer,
+			       NULL };
+	auto_free char *path = repo_path(cfg, app_id);
+	auto_buf struct buf out = BUF_INIT(GIT_OUTPUT_MAX);
+	int r = git(path, args, (struct slice){ "", 0 }, &out, NULL, err);
+
+	return r < 0 ? r : r == 0;
+}
+
 int repo_set_head(const struct config *cfg, int64_t app_id, const char *branch,
 		  struct error *err)
 {
@@ -277,7 +289,7 @@ bool ref_name_is_valid(const char *name)
 
 		if (c == '/' || c == '\0') {
 			if (!ref_component_is_valid(
-				(struct slice){ part, (size_t)(p - part) }))
+				    (struct slice){ part, (size_t)(p - part) }))
 				return false;
 			part = p + 1;
 		}

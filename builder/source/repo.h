@@ -21,15 +21,15 @@ struct error;
 
 /* DATA/repos/ID.git; the caller frees it. */
 char *repo_path(const struct config *cfg, int64_t app_id)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /* Make it, empty; 0 also when it exists.  -ERR_SYS, -ERR_PEER (git failed) */
 int repo_create(const struct config *cfg, int64_t app_id, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* 0 also when it was gone. */
 int repo_remove(const struct config *cfg, int64_t app_id, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 struct ref_update {
 	const char *ref;
@@ -47,22 +47,27 @@ struct ref_update {
 int repo_update_refs(const struct config *cfg, int64_t app_id,
 		     const struct ref_update *updates, size_t count,
 		     struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Value of a ref as 40 hex into oid (41 bytes), or -ERR_NOTFOUND. */
 int repo_read_ref(const struct config *cfg, int64_t app_id, const char *ref,
 		  char *oid, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* The commit that `oid` is or, as a tag, points at; -ERR_INVALID. */
 int repo_peel_commit(const struct config *cfg, int64_t app_id, const char *oid,
 		     char *ret_commit, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
+
+/* Is commit `older` an ancestor of (or equal to) `newer`?  1, 0 or -code. */
+int repo_is_ancestor(const struct config *cfg, int64_t app_id,
+		     const char *older, const char *newer, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
 
 /* Which branch HEAD names, so that a clone checks it out. */
 int repo_set_head(const struct config *cfg, int64_t app_id, const char *branch,
 		  struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* 40 lower-case hex digits? */
 bool oid_is_valid(const char *text) __attribute__((nonnull));

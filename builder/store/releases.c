@@ -136,6 +136,23 @@ int store_release_live(struct store *st, int64_t app_id, int64_t version,
 	return db_commit(&t, err);
 }
 
+int store_release_set_image(struct store *st, int64_t app_id, int64_t version,
+			    const char *image, const char *processes,
+			    struct error *err)
+{
+	int r = db_run(st,
+		       "UPDATE releases SET image = ?3, processes = ?4"
+		       " WHERE app_id = ?1 AND version = ?2"
+		       " AND state = 'pending'",
+		       DB_ARGS(DB_INT(app_id), DB_INT(version), DB_TEXT(image),
+			       DB_TEXT(processes)),
+		       err);
+
+	if (r == 0)
+		return no_release(version, err);
+	return r < 0 ? r : 0;
+}
+
 int store_release_fail(struct store *st, int64_t app_id, int64_t version,
 		       const char *reason, struct error *err)
 {

@@ -313,6 +313,11 @@ const char *release_state_name(enum release_state state);
 int store_release_add(struct store *st, const struct release *r,
 		      int64_t *ret_version, struct error *err)
     __attribute__((nonnull, warn_unused_result));
+/* What was built for it and how it runs; only while it is pending. */
+int store_release_set_image(struct store *st, int64_t app_id, int64_t version,
+			    const char *image, const char *processes,
+			    struct error *err)
+	__attribute__((nonnull, warn_unused_result));
 /* To live (the former live one becomes old), in one transaction.  Done
  * twice it changes nothing.  -ERR_NOTFOUND */
 int store_release_live(struct store *st, int64_t app_id, int64_t version,

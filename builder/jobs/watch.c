@@ -1,0 +1,213 @@
+/*
+ * The watch: after a restart of the engine, of the router or of a container
+ * the addresses have changed; put routes and containers right again.
+ */
+#include "builder/jobs/worker.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/config.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "builder/engine/container.h"
+#include "builder/engine/engine.h"
+#include "builder/rollout/router_haproxy.h"
+#include "builder/rollout/target.h"
+#include "builder/rollout/targets.h"
+#include "builder/store/store.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_MS	   1500	 /* one look at the engine's events */
+#define EVERY_MS   60000 /* reconcile at least so often */
+#define RETRY_MS   1000
+#define EVENTS_MAX 65536
+
+struct watch {
+	const struct config *cfg;
+	struct store *store;
+	char *owner;
+	int64_t router_id; /* changes when the router was started anew */
+	int64_t done_ms;   /* last reconcile; 0 = due */
+	bool is_down;	   /* the engine did not answer last time */
+	int64_t seen_s;	   /* events before this were looked at */
+};
+
+static void say_step(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_info("%s", line);
+}
+
+static void say_error(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_warn("%s", line);
+}
+
+static void say_busy(void *ctx, const char *what)
+{
+	(void)ctx;
+	(void)what;
+}
+
+static bool say_is_canceled(void *ctx)
+{
+	(void)ctx;
+	return worker_is_canceled();
+}
+
+/* ---- reconcile ---- */
+
+static int live_releases(struct watch *w, struct app *apps, int count,
+			 struct release *live, struct error *err)
+{
+	for (int i = 0; i < count; i++) {
+		int r;
+
+		if (!apps[i].live_version)
+			continue;
+		r = store_release_get(w->store, apps[i].id,
+				      apps[i].live_version, &live[i], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int reconcile_apps(struct watch *w, struct app *apps, int count,
+			  struct error *err)
+{
+	const struct target_report report = { say_step,	       say_step,
+					      say_error,       say_busy,
+					      say_is_canceled, NULL };
+	struct release *live = xcalloc((size_t)count + 1, sizeof(*live));
+	struct target *target = NULL;
+	int r = live_releases(w, apps, count, live, err);
+
+	if (r == 0)
+		r = target_open(w->cfg, w->store, "local", &target, err);
+	if (r == 0) {
+		r = target->ops->reconcile(target, apps, live, (size_t)count,
+					   &report, err);
+		target->ops->close(target);
+	}
+	for (int i = 0; i < count; i++)
+		release_release(&live[i]);
+	free(live);
+	return r;
+}
+
+static int reconcile(struct watch *w, struct error *err)
+{
+	struct app *apps = NULL;
+	int count = store_apps(w->store, NULL, &apps, err);
+	int r;
+
+	if (count < 0)
+		return count;
+	r = reconcile_apps(w, apps, count, err);
+	for (int i = 0; i < count; i++)
+		app_release(&apps[i]);
+	free(apps);
+	return r;
+}
+
+/* ---- looking ---- */
+
+static int on_event(void *ctx, struct slice data)
+{
+	bool *came = ctx;
+
+	(void)data;
+	*came = true;
+	return 1; /* one is enough to know */
+}
+
+/*
+ * Wait up to LOOK_MS for a container of ours to start or die.  1, 0, or
+ * -code when the engine went away.
+ */
+static int look_at_engine(struct watch *w, struct error *err)
+{
+	auto_buf struct buf path = BUF_INIT(EVENTS_MAX);
+	auto_free char *filters = NULL;
+	struct engine *engine = NULL;
+	bool came = false;
+	int r = engine_open(w->cfg->engine, &engine, err);
+
+	if (r < 0)
+		return r;
+	filters = xasprintf("{\"type\":[\"container\"],\"event\":[\"start\","
+			    "\"die\"],\"label\":[\"%s=%s\"]}",
+			    LABEL_OWNER, w->owner);
+	buf_addf(&path, "/events?since=%" PRId64 "&filters=", w->seen_s);
+	engine_query(&path, filters);
+	w->seen_s = (int64_t)time(NULL);
+	r = engine_stream(engine, "GET", buf_str(&path), on_event, &came,
+			  LOOK_MS, err);
+	engine_close(engine);
+	if (came)
+		return 1;
+	return r == -ERR_TIMEOUT ? 0 : r;
+}
+
+/* The router's id, or 0 while it does not answer. */
+static int64_t look_at_router(struct watch *w)
+{
+	struct error ignored;
+	int64_t id = router_haproxy_id(w->cfg, &ignored);
+
+	return id > 0 ? id : 0;
+}
+
+static void look(struct watch *w)
+{
+	struct error err;
+	int64_t router = look_at_router(w);
+	int r = look_at_engine(w, &err);
+
+	if (r < 0) {
+		if (!w->is_down)
+			log_warn("engine: %s", err.msg);
+		w->is_down = true;
+		w->done_ms = 0;
+		poll(NULL, 0, RETRY_MS);
+		return;
+	}
+	if (w->is_down)
+		log_info("engine: answers again");
+	w->is_down = false;
+	if (r > 0 || (router && router != w->router_id))
+		w->done_ms = 0;
+	w->router_id = router ? router : w->router_id;
+}
+
+int watch_run(const struct config *cfg, struct store *store, struct error *err)
+{
+	struct watch w = { .cfg = cfg,
+			   .store = store,
+			   .seen_s = (int64_t)time(NULL) };
+	int r = store_owner(store, &w.owner, err);
+
+	if (r < 0)
+		return r;
+	while (!worker_is_canceled()) {
+		struct error why;
+
+		if (!w.done_ms || clock_ms() - w.done_ms > EVERY_MS) {
+			w.router_id = look_at_router(&w);
+			if (reconcile(&w, &why) == 0)
+				w.done_ms = clock_ms();
+			else
+				log_warn("reconcile: %s", why.msg);
+		}
+		look(&w);
+	}
+	free(w.owner);
+	return 0;
+}
