@@ -38,6 +38,8 @@ int engine_open(const char *url, struct engine **ret, struct error *err)
 void engine_close(struct engine *e);
 const struct engine_info *engine_info(const struct engine *e)
     __attribute__((nonnull, returns_nonnull));
+/* Reached through a unix socket: its files are probably on this machine. */
+bool engine_is_local(const struct engine *e) __attribute__((nonnull));
 
 /*
  * One call: `path` starts after the version ("/containers/json?all=1", query
@@ -45,8 +47,9 @@ const struct engine_info *engine_info(const struct engine *e)
  *
  * On success (2xx, 304) 0 with *ret_reply (NULL for an empty one; pass NULL
  * to drop it), the caller's.  Else -ERR_NOTFOUND (404), -ERR_EXISTS (409),
- * -ERR_INVALID (400), -ERR_DENIED (401, 403), -ERR_PEER (5xx, or the engine
- * went away), -ERR_TIMEOUT.
+ * -ERR_INVALID (400), -ERR_DENIED (401, 403), -ERR_LIMIT (its disk is full, or
+ * the reply too long), -ERR_PEER (5xx, or the engine went away), -ERR_TIMEOUT,
+ * -ERR_PROTO (no JSON).
  */
 int engine_call(struct engine *e, const char *method, const char *path,
 		const json_t *body, int timeout_ms, json_t **ret_reply,
