@@ -2,12 +2,15 @@
  * builder/rollout/router.h - the interface that a router implements: hosts to
  * apps, apps to container addresses.
  *
- * Runs in workers and, for reconcile, in a worker too.  HAProxy is the one
- * implementation (router_haproxy.h); a second one fills in another struct.
+ * Runs in workers; blocks, but for `drain` at most a few seconds per call.  A
+ * router may forget everything at any time (it was restarted): the caller
+ * asks `apps` and sets the routes again.  HAProxy is the one implementation
+ * (router_haproxy.h); a second one fills in another struct.
  */
 #ifndef BUILDER_ROLLOUT_ROUTER_H
 #define BUILDER_ROLLOUT_ROUTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +19,7 @@ struct router;
 
 #define ROUTER_ENDPOINTS_MAX 8
 
+/* One place to send requests to. */
 struct router_endpoint {
 	char ip[48];
 	int port;
@@ -23,7 +27,8 @@ struct router_endpoint {
 
 struct router_route {
 	int64_t app_id;
-	char host[256]; /* "shop.localhost" */
+	char host[256];	     /* "shop.localhost", lower case */
+	bool only_if_absent; /* leave an app alone that has a route */
 	struct router_endpoint endpoints[ROUTER_ENDPOINTS_MAX];
 	size_t endpoints_count;
 };
@@ -32,7 +37,9 @@ struct router_ops {
 	/*
 	 * Send new requests for route->host to exactly these endpoints.  The
 	 * former ones go on with what they have in hand (see drain).  Nothing
-	 * is lost: the new ones are ready before the old ones stop.
+	 * is lost: the new ones are ready before the old ones stop.  Other
+	 * hosts of the app are forgotten.  Without endpoints the host answers
+	 * 503.  -ERR_LIMIT: no room for another app.
 	 */
 	int (*set)(struct router *r, const struct router_route *route,
 		   struct error *err);
@@ -42,10 +49,8 @@ struct router_ops {
 		     struct error *err);
 	/* Forget the app: its host answers 404. */
 	int (*remove)(struct router *r, int64_t app_id, struct error *err);
-	/* Make the router serve these routes and no others (after a restart
-	 * of the router or the engine). */
-	int (*reconcile)(struct router *r, const struct router_route *routes,
-			 size_t count, struct error *err);
+	/* Ids of the apps that have a route; count, *ret is the caller's. */
+	int (*apps)(struct router *r, int64_t **ret, struct error *err);
 	/* Does it answer?  0 or -code. */
 	int (*check)(struct router *r, struct error *err);
 	void (*close)(struct router *r);
