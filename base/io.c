@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,11 +103,24 @@ static int unix_socket(const char *path, struct sockaddr_un *addr,
 
 int io_unix_connect(const char *path, struct error *err)
 {
+	return io_unix_connect_for(path, 0, err);
+}
+
+int io_unix_connect_for(const char *path, int timeout_ms, struct error *err)
+{
 	struct sockaddr_un addr;
+	struct timeval limit = { .tv_sec = timeout_ms / 1000,
+				 .tv_usec = timeout_ms % 1000 * 1000 };
 	auto_close int fd = unix_socket(path, &addr, err);
 
 	if (fd < 0)
 		return fd;
+	/* Before connect: it waits, too, when the listener's queue is full. */
+	if (timeout_ms > 0 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit,
+					  sizeof(limit)) < 0 ||
+			       setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit,
+					  sizeof(limit)) < 0))
+		return err_errno(err, errno, "setsockopt");
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return err_errno(err, errno, "connect to '%s'", path);
 	return TAKE_FD(fd);

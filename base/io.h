@@ -39,6 +39,13 @@ int io_unix_connect(const char *path, struct error *err)
     __attribute__((nonnull, warn_unused_result));
 
 /*
+ * The same, where the connect and every later read and write fail with
+ * EAGAIN after timeout_ms.
+ */
+int io_unix_connect_for(const char *path, int timeout_ms, struct error *err)
+    __attribute__((nonnull, warn_unused_result));
+
+/*
  * Listen on a unix stream socket at `path` with mode `mode`, replacing a
  * stale one (one that nobody answers on).  The fd or -code; -ERR_EXISTS when
  * somebody answers there.
