@@ -86,7 +86,7 @@ int haproxy_call(const char *path, const char *commands, int timeout_ms,
 {
 	auto_free char *line = xasprintf("%s\n", commands);
 	int64_t deadline = clock_ms() + timeout_ms;
-	auto_close int fd = io_unix_connect(path, err);
+	auto_close int fd = io_unix_connect_for(path, timeout_ms, err);
 	int r;
 
 	if (fd == -ERR_SYS && (err->sys == ENOENT || err->sys == ECONNREFUSED))

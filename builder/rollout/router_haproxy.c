@@ -79,13 +79,15 @@ static int lock_router(const struct haproxy *h, struct error *err)
 	return TAKE_FD(fd);
 }
 
-static int change(const struct haproxy *h, const struct buf *commands,
+/* Takes the last ';' off: an empty command is an unknown one. */
+static int change(const struct haproxy *h, struct buf *commands,
 		  struct error *err)
 {
 	int r;
 
 	if (commands->len == 0)
 		return 0;
+	commands->data[--commands->len] = '\0';
 	r = buf_check(commands, "commands to the router", err);
 	if (r == 0)
 		r = haproxy_change(h->socket, buf_str(commands),
