@@ -79,7 +79,8 @@ void call_printf(struct call *c, const char *fmt, ...)
 		return;
 }
 
-static void say(struct call *c, const char *end, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void
+say(struct call *c, const char *end, const char *fmt, va_list ap)
 {
 	auto_buf struct buf raw = BUF_INIT(NOTE_MAX);
 	auto_buf struct buf line = BUF_INIT(NOTE_MAX + 8);

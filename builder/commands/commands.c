@@ -106,11 +106,12 @@ static int no_such_app(struct call *c, const char *name, struct error *err)
 		names[i] = apps[i].name;
 	nearest = text_nearest(name, names);
 	if (nearest)
-		err_set(err, ERR_NOTFOUND, "no app '%.48s': did you mean '%s'?",
-			name, nearest);
+		err_set(err, ERR_NOTFOUND,
+			"app '%.48s' not found: did you mean '%s'?", name,
+			nearest);
 	else
 		err_set(err, ERR_NOTFOUND,
-			"no app '%.48s' (apps:list shows yours)", name);
+			"app '%.48s' not found (apps:list shows yours)", name);
 	for (int i = 0; i < count; i++)
 		app_release(&apps[i]);
 	free(apps);
@@ -289,8 +290,13 @@ int commands_main(const struct config *cfg, struct store *store, int client_fd,
 	if (r < 0)
 		return r;
 	r = read_request(request, &fields, err);
-	if (r < 0)
+	if (r < 0) {
+		struct error ignored = ERROR_INIT;
+
+		if (wire_send(client_fd, wire_error(err), &ignored) < 0)
+			return r;
 		return r;
+	}
 	c.has_tty = fields.tty;
 	r = run_request(&c, &fields, err);
 	call_release(&c);

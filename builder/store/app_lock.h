@@ -23,7 +23,7 @@ struct error;
  */
 int app_lock_take(const char *data, int64_t app_id, int wait_ms, int *ret_fd,
 		  struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Remove the lock file of an app that is gone; the caller holds the lock. */
 void app_lock_forget(const char *data, int64_t app_id) __attribute__((nonnull));

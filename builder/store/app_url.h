@@ -11,16 +11,16 @@ struct config;
 
 /* "shop.localhost"; the caller frees it. */
 char *app_host(const struct config *cfg, const char *app)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /* "http://shop.localhost:8080", without the port when it is 80; the caller
  * frees it. */
 char *app_url(const struct config *cfg, const char *app)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /* "ssh://git@deploy.example.com:2222/shop", or "git@deploy.example.com:shop"
  * on port 22; the caller frees it. */
 char *app_git_url(const struct config *cfg, const char *app)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 #endif

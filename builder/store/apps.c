@@ -252,9 +252,9 @@ static int taken_subnets(struct store *st, const char *const *avoid,
 	char **subnets = NULL;
 	int count;
 
-	count =
-	    db_collect(st, "SELECT subnet FROM apps WHERE subnet IS NOT NULL",
-		       DB_NO_ARGS, sizeof(*subnets), text_row, &subnets, err);
+	count = db_collect(
+		st, "SELECT subnet FROM apps WHERE subnet IS NOT NULL",
+		DB_NO_ARGS, sizeof(*subnets), text_row, &subnets, err);
 	if (count < 0)
 		return count;
 	for (int i = 0; i < count; i++) {

@@ -56,11 +56,11 @@ struct db_query {
 /* Prepare `sql` (one statement) and bind `args`.  0 or -code. */
 int db_query(struct store *st, struct db_query *q, const char *sql,
 	     const struct db_arg *args, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* 1 with a row to read, 0 at the end, -code. */
 int db_step(struct db_query *q, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 void db_query_end(struct db_query *q);
 
@@ -79,18 +79,18 @@ int db_run(struct store *st, const char *sql, const struct db_arg *args,
 /* First column of the first row; 1, 0 when there is no row, -code. */
 int db_get_int(struct store *st, const char *sql, const struct db_arg *args,
 	       int64_t *ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Row number of the last INSERT. */
 int64_t db_last_id(struct store *st) __attribute__((nonnull));
 
 /* Run several statements without arguments or results. */
 int db_script(struct store *st, const char *sql, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* *err for what SQLite just said, "doing: why"; returns -code. */
 int db_fail(struct store *st, const char *doing, struct error *err)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /*
  * A transaction that is undone when it leaves scope without db_commit();
@@ -110,9 +110,9 @@ struct db_txn {
 #define auto_txn __attribute__((cleanup(db_undo)))
 
 int db_begin(struct db_txn *t, struct store *st, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 int db_commit(struct db_txn *t, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 void db_undo(struct db_txn *t) __attribute__((nonnull));
 
 /*
@@ -128,7 +128,7 @@ int db_collect(struct store *st, const char *sql, const struct db_arg *args,
 /* Fill one item from the first row: 1, 0 when there is none, -code. */
 int db_one(struct store *st, const char *sql, const struct db_arg *args,
 	   db_row_fn row, void *ret_item, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Unix seconds. */
 int64_t db_now(void);

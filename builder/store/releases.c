@@ -95,11 +95,11 @@ int store_release_add(struct store *st, const struct release *r,
 	if (e < 0)
 		return e;
 	e = db_run(
-	    st,
-	    "UPDATE jobs SET version = ?1 WHERE id = ?2"
-	    " AND app_id = ?3",
-	    DB_ARGS(DB_INT(version), DB_INT(r->job_id), DB_INT(r->app_id)),
-	    err);
+		st,
+		"UPDATE jobs SET version = ?1 WHERE id = ?2"
+		" AND app_id = ?3",
+		DB_ARGS(DB_INT(version), DB_INT(r->job_id), DB_INT(r->app_id)),
+		err);
 	if (e < 0)
 		return e;
 	e = db_commit(&t, err);

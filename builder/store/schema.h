@@ -18,7 +18,7 @@ struct store;
  * 0; -ERR_INVALID for a database of a newer version or of another program.
  */
 int schema_migrate(struct store *st, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* The version that schema_migrate() leads to. */
 int schema_version(void);

@@ -32,19 +32,19 @@ const char *role_name(enum role role);
 /* Open (create, migrate) the database.  0, -ERR_SYS or -ERR_INVALID (a
  * database of a newer version, or damaged). */
 int store_open(const char *path, struct store **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 void store_close(struct store *st);
 
 /* The installation's id: 16 hex digits, made at the first open; labels what
  * is ours on the engine.  *ret is the caller's. */
 int store_owner(struct store *st, char **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Group several calls into one transaction; nested calls are not allowed. */
 int store_begin(struct store *st, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 int store_commit(struct store *st, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 void store_rollback(struct store *st) __attribute__((nonnull));
 
 /* ---- users and keys (builder/store/users.c) ---- */
@@ -72,30 +72,30 @@ void key_release(struct key *k);
 
 /* [a-z0-9][a-z0-9._-]{0,31} */
 int user_name_check(const char *name, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* [A-Za-z0-9._@+-]{1,64}, and not a fingerprint (which has a colon) */
 int key_name_check(const char *name, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* -ERR_EXISTS, -ERR_INVALID (name) */
 int store_user_add(struct store *st, const char *name, bool is_admin,
 		   struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* With the user's keys and grants.  -ERR_NOTFOUND; -ERR_DENIED for the last
  * admin who has a key. */
 int store_user_remove(struct store *st, const char *name, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* -ERR_NOTFOUND; -ERR_DENIED as store_user_remove */
 int store_user_set_admin(struct store *st, const char *name, bool is_admin,
 			 struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* -ERR_NOTFOUND */
 int store_user_get(struct store *st, const char *name, struct user *ret,
 		   struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Count, sorted by name; *ret is an array the caller frees item by item. */
 int store_users(struct store *st, struct user **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * k->user, name, fingerprint and text count.  -ERR_EXISTS when the key
@@ -104,22 +104,22 @@ int store_users(struct store *st, struct user **ret, struct error *err)
  * (name)
  */
 int store_key_add(struct store *st, const struct key *k, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* `which` is a name or a fingerprint.  -ERR_NOTFOUND */
 int store_key_remove(struct store *st, const char *user, const char *which,
 		     struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* All keys, or those of `user` when it is not NULL; count. */
 int store_keys(struct store *st, const char *user, struct key **ret,
 	       struct error *err)
-    __attribute__((nonnull(1, 3, 4), warn_unused_result));
+	__attribute__((nonnull(1, 3, 4), warn_unused_result));
 /*
  * Who may log in with this key?  Compares the whole key text, not only the
  * fingerprint, and notes the use (to the minute).  -ERR_NOTFOUND.
  */
 int store_whois(struct store *st, const char *fingerprint, const char *text,
 		struct user *ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* ---- apps and grants (builder/store/apps.c) ---- */
 
@@ -144,36 +144,36 @@ void grant_release(struct grant *g);
 
 /* [a-z0-9][a-z0-9-]{0,37}, not ending in "-", not a reserved word. */
 int app_name_check(const char *name, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* The creator gets ROLE_ADMIN on it.  -ERR_EXISTS, -ERR_INVALID (name),
  * -ERR_NOTFOUND (owner) */
 int store_app_create(struct store *st, const char *name, const char *owner,
 		     const char *target, struct app *ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* -ERR_NOTFOUND */
 int store_app_get(struct store *st, const char *name, struct app *ret,
 		  struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 int store_app_get_id(struct store *st, int64_t id, struct app *ret,
 		     struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Apps that `user` may see (NULL = all), sorted by name; count. */
 int store_apps(struct store *st, const char *user, struct app **ret,
 	       struct error *err)
-    __attribute__((nonnull(1, 3, 4), warn_unused_result));
+	__attribute__((nonnull(1, 3, 4), warn_unused_result));
 /* -ERR_EXISTS, -ERR_INVALID (name), -ERR_NOTFOUND */
 int store_app_rename(struct store *st, int64_t id, const char *name,
 		     struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* With its grants, jobs, releases and journal.  -ERR_NOTFOUND.  The logs of
  * its jobs (see store_job_ids) are the caller's to remove. */
 int store_app_remove(struct store *st, int64_t id, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* NULL: main or master again.  -ERR_NOTFOUND */
 int store_app_set_branch(struct store *st, int64_t id, const char *branch,
 			 struct error *err)
-    __attribute__((nonnull(1, 4), warn_unused_result));
+	__attribute__((nonnull(1, 4), warn_unused_result));
 /*
  * The app's /27: the stored one, else the first of `pool` that no app has and
  * `avoid` (NULL-ended prefixes that the engine uses) does not overlap.  The
@@ -182,16 +182,16 @@ int store_app_set_branch(struct store *st, int64_t id, const char *branch,
  */
 int store_app_subnet(struct store *st, int64_t id, const char *pool,
 		     const char *const *avoid, char **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* ROLE_NONE removes it.  -ERR_NOTFOUND no such user */
 int store_grant_set(struct store *st, int64_t app_id, const char *user,
 		    enum role role, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Without admins that were given no role here; sorted by user; count. */
 int store_grants(struct store *st, int64_t app_id, struct grant **ret,
 		 struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Role of `user` on the app; ROLE_ADMIN for an admin, ROLE_NONE for a
  * stranger and for users that do not exist; -ERR_SYS */
 int store_role(struct store *st, int64_t app_id, const char *user,
@@ -240,36 +240,36 @@ bool job_state_is_final(enum job_state state);
  */
 int store_job_add(struct store *st, const struct job *j, int64_t *ret_id,
 		  struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Queued to running.  -ERR_CANCELED when it has ended, -ERR_NOTFOUND */
 int store_job_start(struct store *st, int64_t id, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Only the first end counts: 1 when this was it, 0 when it had ended.
  * `state` is a final one.  -ERR_NOTFOUND */
 int store_job_finish(struct store *st, int64_t id, enum job_state state,
 		     const char *verdicts, const char *reason,
 		     struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* -ERR_NOTFOUND */
 int store_job_set_image(struct store *st, int64_t id, const char *image,
 			int64_t build_ms, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* -ERR_NOTFOUND */
 int store_job_get(struct store *st, int64_t id, struct job *ret,
 		  struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Newest first, deploys only, at most `limit`; count. */
 int store_jobs(struct store *st, int64_t app_id, int limit, struct job **ret,
 	       struct error *err) __attribute__((nonnull, warn_unused_result));
 /* Every job that is queued or running, oldest first; count. */
 int store_jobs_unfinished(struct store *st, struct job **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Of one app (0 = all), deploys or not, oldest first; count; the caller
  * frees *ret. */
 int store_job_ids(struct store *st, int64_t app_id, int64_t **ret,
 		  struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /*
  * Forget, with their journal, the ended jobs that are not among the newest
  * `keep` ended ones of their app.  Count; *ret (the caller's) are their ids,
@@ -278,7 +278,7 @@ int store_job_ids(struct store *st, int64_t app_id, int64_t **ret,
 #define STORE_JOBS_KEEP 200
 int store_jobs_expire(struct store *st, int keep, int64_t **ret,
 		      struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* ---- releases (builder/store/releases.c) ---- */
 
@@ -312,7 +312,7 @@ const char *release_state_name(enum release_state state);
  */
 int store_release_add(struct store *st, const struct release *r,
 		      int64_t *ret_version, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* What was built for it and how it runs; only while it is pending. */
 int store_release_set_image(struct store *st, int64_t app_id, int64_t version,
 			    const char *image, const char *processes,
@@ -322,19 +322,19 @@ int store_release_set_image(struct store *st, int64_t app_id, int64_t version,
  * twice it changes nothing.  -ERR_NOTFOUND */
 int store_release_live(struct store *st, int64_t app_id, int64_t version,
 		       struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* -ERR_NOTFOUND; -ERR_EXISTS when it is live or was */
 int store_release_fail(struct store *st, int64_t app_id, int64_t version,
 		       const char *reason, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* version 0 = the live one.  -ERR_NOTFOUND */
 int store_release_get(struct store *st, int64_t app_id, int64_t version,
 		      struct release *ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Newest first; count. */
 int store_releases(struct store *st, int64_t app_id, int limit,
 		   struct release **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* ---- journal (builder/store/journal.c) ---- */
 
@@ -342,7 +342,7 @@ int store_releases(struct store *st, int64_t app_id, int limit,
  * job */
 int store_journal(struct store *st, int64_t job_id, const char *step,
 		  const char *event, const char *detail, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 struct journal_entry {
 	char *step;
@@ -354,6 +354,6 @@ void journal_entry_release(struct journal_entry *e);
 /* Oldest first; count. */
 int store_journal_list(struct store *st, int64_t job_id,
 		       struct journal_entry **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -90,7 +90,7 @@ int subnet_choose(const char *pool, const struct subnet_set *taken,
 	for (at = all.first; at + APP_SIZE - 1 <= all.last;) {
 		uint32_t first = (uint32_t)at;
 		const struct subnet *hit =
-		    overlap(taken, first, first + APP_SIZE - 1);
+			overlap(taken, first, first + APP_SIZE - 1);
 
 		if (!hit) {
 			snprintf(ret, SUBNET_TEXT_MAX, "%u.%u.%u.%u/%d",

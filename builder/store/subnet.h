@@ -31,7 +31,7 @@ void subnet_set_release(struct subnet_set *s);
 /* Add "10.0.0.0/8"; what is not an IPv4 prefix (IPv6) cannot overlap ours
  * and is passed over. */
 void subnet_set_add(struct subnet_set *s, const char *text)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /*
  * The first /27 of `pool` that overlaps nothing of `taken`, into ret.
@@ -39,6 +39,6 @@ void subnet_set_add(struct subnet_set *s, const char *text)
  */
 int subnet_choose(const char *pool, const struct subnet_set *taken,
 		  char ret[SUBNET_TEXT_MAX], struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

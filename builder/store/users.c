@@ -53,7 +53,7 @@ int key_name_check(const char *name, struct error *err)
 
 	if (len < 1 || len > KEY_NAME_MAX ||
 	    strspn(name, LOWER_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ._@+-") !=
-		len)
+		    len)
 		return err_set(err, ERR_INVALID,
 			       "'%.72s' is not a name for a key: up to %d "
 			       "letters, digits and '.', '_', '@', '+', '-'",
@@ -323,12 +323,12 @@ static void note_use(struct store *st, const char *fingerprint)
 	int64_t stale = 0;
 
 	/* Look first: most logins then need no write lock. */
-	if (db_get_int(
-		st,
-		"SELECT 1 FROM keys WHERE fingerprint = ?1"
-		" AND last_used <= ?2",
-		DB_ARGS(DB_TEXT(fingerprint), DB_INT(now - LAST_USED_STEP_S)),
-		&stale, &ignored) <= 0)
+	if (db_get_int(st,
+		       "SELECT 1 FROM keys WHERE fingerprint = ?1"
+		       " AND last_used <= ?2",
+		       DB_ARGS(DB_TEXT(fingerprint),
+			       DB_INT(now - LAST_USED_STEP_S)),
+		       &stale, &ignored) <= 0)
 		return;
 	if (db_run(st, "UPDATE keys SET last_used = ?2 WHERE fingerprint = ?1",
 		   DB_ARGS(DB_TEXT(fingerprint), DB_INT(now)), &ignored) < 0)

@@ -582,6 +582,8 @@ static void requests_that_are_no_command_are_refused(void **state)
 		"{\"argv\":[\"apps:list\"],\"user\":7}",
 		"{\"argv\":[\"apps:list\"],\"tty\":\"yes\"}",
 	};
+	auto_buf struct buf in = BUF_INIT(WIRE_MAX + WIRE_HEAD);
+	struct wire_frame frame;
 	int fds[2];
 
 	(void)state;
@@ -594,6 +596,9 @@ static void requests_that_are_no_command_are_refused(void **state)
 			0);
 		assert_int_equal(commands_main(&cfg, st, fds[1], request, &err),
 				 -ERR_INVALID);
+		assert_int_equal(wire_recv(fds[0], &in, &frame, &err), 1);
+		assert_int_equal(frame.kind, WIRE_MESSAGE);
+		assert_non_null(strstr(frame.payload.ptr, "\"invalid\""));
 		json_decref(request);
 	}
 	close(fds[0]);
@@ -933,6 +938,11 @@ static void builds_are_listed_and_described(void **state)
 	json_decref(doc);
 	assert_int_equal(run("alice", "builds:info shop"), 0);
 	out_has("Build:       3\n");
+	/* the one that runs is the current one, though others wait */
+	add_job("shop", JOB_RUNNING);
+	add_job("shop", JOB_QUEUED);
+	assert_int_equal(run("alice", "builds:info shop current"), 0);
+	out_has("Build:       4\n");
 	assert_int_equal(run("alice", "builds:info shop 2"), COMMAND_FAILED);
 	errors_has("shop has no build 2");
 	assert_int_equal(run("alice", "builds:info shop x"), COMMAND_USAGE);

@@ -895,6 +895,27 @@ static void one_release_is_live(void **state)
 	free(list);
 }
 
+static void only_a_pending_release_gets_its_image(void **state)
+{
+	int64_t app = new_app_id("shop");
+	struct release r = { 0 };
+
+	(void)state;
+	new_release(app, 0);
+	assert_int_equal(
+		store_release_set_image(st, app, 1, "sha256:def", "[]", &err),
+		0);
+	assert_int_equal(store_release_set_image(st, app, 2, "x", "", &err),
+			 -ERR_NOTFOUND);
+	assert_int_equal(store_release_live(st, app, 1, &err), 0);
+	assert_int_equal(store_release_set_image(st, app, 1, "x", "", &err),
+			 -ERR_NOTFOUND);
+	assert_int_equal(store_release_get(st, app, 1, &r, &err), 0);
+	assert_string_equal(r.image, "sha256:def");
+	assert_string_equal(r.processes, "[]");
+	release_release(&r);
+}
+
 static void what_was_live_does_not_fail_afterwards(void **state)
 {
 	int64_t app = new_app_id("shop");
@@ -1100,6 +1121,7 @@ int main(void)
 		T(job_state_names),
 		T(release_numbers_count_up_over_failures),
 		T(one_release_is_live),
+		T(only_a_pending_release_gets_its_image),
 		T(what_was_live_does_not_fail_afterwards),
 		T(the_journal_keeps_its_order),
 		T(a_group_of_calls_is_all_or_nothing),
