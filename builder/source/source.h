@@ -27,7 +27,7 @@ void source_close(struct source *s);
 
 /* First line of the commit's message, at most 200 bytes; owned by s. */
 const char *source_subject(const struct source *s)
-    __attribute__((nonnull, returns_nonnull));
+	__attribute__((nonnull, returns_nonnull));
 
 /*
  * Content of the regular file at `path` of the tree.  -ERR_NOTFOUND,
@@ -35,7 +35,7 @@ const char *source_subject(const struct source *s)
  */
 int source_file(struct source *s, const char *path, size_t max_bytes,
 		struct buf *ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * Things in the tree that would be missing from an image: gitlinks
@@ -46,7 +46,7 @@ enum source_gap { SOURCE_SUBMODULE, SOURCE_LFS_POINTER };
 int source_gaps(struct source *s, int limit,
 		void (*found)(void *ctx, enum source_gap gap, const char *path),
 		void *ctx, struct error *err)
-    __attribute__((nonnull(1, 3, 5), warn_unused_result));
+	__attribute__((nonnull(1, 3, 5), warn_unused_result));
 
 /* ---- the build context as a tar stream (builder/source/context.c) ---- */
 
@@ -70,13 +70,13 @@ struct context_stats {
  */
 int context_open(struct source *s, const char *dockerfile, struct context **ret,
 		 struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 void context_close(struct context *c);
 /* The next up to `size` bytes; 0 at the end; -code. */
 ssize_t context_read(struct context *c, char *data, size_t size,
 		     struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 const struct context_stats *context_stats(const struct context *c)
-    __attribute__((nonnull, returns_nonnull));
+	__attribute__((nonnull, returns_nonnull));
 
 #endif

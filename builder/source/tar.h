@@ -1,0 +1,42 @@
+/*
+ * builder/source/tar.h - headers of a deterministic tar stream (POSIX.1-2001
+ * ustar, with pax records where a name does not fit).
+ *
+ * Pure.  mtime, uid and gid are 0, so that equal trees give equal bytes.
+ */
+#ifndef BUILDER_SOURCE_TAR_H
+#define BUILDER_SOURCE_TAR_H
+
+#include <stdint.h>
+
+struct buf;
+struct error;
+
+#define TAR_BLOCK    512
+#define TAR_SIZE_MAX ((UINT64_C(1) << 33) - 1) /* 11 octal digits */
+
+enum tar_type { TAR_FILE, TAR_SYMLINK };
+
+struct tar_entry {
+	enum tar_type type;
+	const char *name; /* relative, any bytes but NUL */
+	const char *link; /* target of a symlink, else NULL */
+	unsigned mode;	  /* 0644 or 0755 */
+	uint64_t size;	  /* of a file's content, which follows the header */
+};
+
+/* Append the header blocks.  0, or -ERR_LIMIT for a file over 8 GiB, named. */
+int tar_add_header(struct buf *out, const struct tar_entry *e,
+		   struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/* Zero bytes that follow a content of this size. */
+static inline unsigned tar_padding(uint64_t size)
+{
+	return (unsigned)(-size & (TAR_BLOCK - 1));
+}
+
+/* Append the end of the archive. */
+void tar_add_end(struct buf *out) __attribute__((nonnull));
+
+#endif
