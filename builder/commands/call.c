@@ -178,6 +178,24 @@ int call_usage(struct call *c, struct error *err, const char *fmt, ...)
 	return err_set(err, ERR_INVALID, "%s", text);
 }
 
+/* Wait for input, but neither too long nor for ever in small pieces. */
+static int wait_input(struct call *c, struct error *err)
+{
+	int64_t now = clock_ms();
+	int64_t wait;
+	int r;
+
+	if (!c->input_until)
+		c->input_until = now + INPUT_TOTAL_MS;
+	wait = c->input_until - now;
+	if (wait > INPUT_TIMEOUT_MS)
+		wait = INPUT_TIMEOUT_MS;
+	r = io_wait_readable(c->fd, wait > 0 ? (int)wait : 0, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return err_set(err, ERR_TIMEOUT, "waited too long for input");
+}
+
 /* The next input frame: 1, 0 at the end of the input, -code. */
 static int read_input(struct call *c, struct buf *in, struct slice *ret,
 		      struct error *err)
@@ -185,12 +203,9 @@ static int read_input(struct call *c, struct buf *in, struct slice *ret,
 	struct wire_frame frame;
 	int r;
 
-	r = io_wait_readable(c->fd, INPUT_TIMEOUT_MS, err);
+	r = wait_input(c, err);
 	if (r < 0)
 		return r;
-	if (r == 0)
-		return err_set(err, ERR_TIMEOUT, "no input for %d s",
-			       INPUT_TIMEOUT_MS / 1000);
 	r = wire_recv(c->fd, in, &frame, err);
 	if (r <= 0)
 		return r < 0 ? r : gone(c, err);

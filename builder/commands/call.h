@@ -24,6 +24,7 @@ struct error;
 
 #define SEND_TIMEOUT_MS	 60000
 #define INPUT_TIMEOUT_MS 120000 /* between two pieces of input */
+#define INPUT_TOTAL_MS	 600000 /* for all of it */
 
 struct call {
 	const struct config *cfg;
@@ -37,8 +38,9 @@ struct call {
 	struct app app;	  /* when the command takes one */
 	enum role role;	  /* on it */
 	struct buf out;
-	bool is_gone; /* the client */
-	int status;   /* to exit with; on a failure 0 means COMMAND_FAILED */
+	bool is_gone;	     /* the client */
+	int64_t input_until; /* clock_ms() that input must end by; 0 = unset */
+	int status; /* to exit with; on a failure 0 means COMMAND_FAILED */
 };
 
 void call_release(struct call *c);

@@ -146,11 +146,14 @@ int store_job_set_image(struct store *st, int64_t id, const char *image,
 	return r < 0 ? r : 0;
 }
 
-#define JOB_SELECT                                                             \
+#define JOB_SELECT_REQUEST(request)                                            \
 	"SELECT j.id, j.app_id, a.name, j.user, j.fingerprint, j.ref,"         \
-	" j.commit_id, j.request, j.state, j.verdicts, j.reason, j.image,"     \
+	" j.commit_id, " request ", j.state, j.verdicts, j.reason, j.image,"   \
 	" j.version, j.created, j.started, j.finished, j.build_ms"             \
 	" FROM jobs j JOIN apps a ON a.id = j.app_id "
+#define JOB_SELECT JOB_SELECT_REQUEST("j.request")
+/* A request may be a megabyte, a list may be long. */
+#define JOB_SELECT_SHORT JOB_SELECT_REQUEST("''")
 
 static void job_row(struct db_query *q, void *item)
 {
@@ -192,8 +195,8 @@ int store_jobs(struct store *st, int64_t app_id, int limit, struct job **ret,
 	       struct error *err)
 {
 	return db_collect(st,
-			  JOB_SELECT "WHERE j.app_id = ?1 AND j.ref <> ''"
-				     " ORDER BY j.id DESC LIMIT ?2",
+			  JOB_SELECT_SHORT "WHERE j.app_id = ?1 AND j.ref <> ''"
+					   " ORDER BY j.id DESC LIMIT ?2",
 			  DB_ARGS(DB_INT(app_id), DB_INT(limit)), sizeof(**ret),
 			  job_row, ret, err);
 }

@@ -258,7 +258,8 @@ int store_job_set_image(struct store *st, int64_t id, const char *image,
 int store_job_get(struct store *st, int64_t id, struct job *ret,
 		  struct error *err)
 	__attribute__((nonnull, warn_unused_result));
-/* Newest first, deploys only, at most `limit`; count. */
+/* Newest first, deploys only, at most `limit`, with "" for the request;
+ * count. */
 int store_jobs(struct store *st, int64_t app_id, int limit, struct job **ret,
 	       struct error *err) __attribute__((nonnull, warn_unused_result));
 /* Every job that is queued or running, oldest first; count. */

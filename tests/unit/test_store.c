@@ -780,6 +780,7 @@ static void lists_of_jobs(void **state)
 	assert_int_equal(store_jobs(st, app, 10, &jobs, &err), 2);
 	assert_int_equal(jobs[0].id, d);
 	assert_int_equal(jobs[1].id, a);
+	assert_string_equal(jobs[1].request, "");
 	free_jobs(jobs, 2);
 	assert_int_equal(store_jobs(st, app, 1, &jobs, &err), 1);
 	assert_int_equal(jobs[0].id, d);
@@ -791,6 +792,7 @@ static void lists_of_jobs(void **state)
 	assert_int_equal(jobs[0].id, b);
 	assert_int_equal(jobs[0].state, JOB_RUNNING);
 	assert_string_equal(jobs[0].app, "blog");
+	assert_string_equal(jobs[0].request, "{}");
 	assert_int_equal(jobs[1].id, c);
 	free_jobs(jobs, 3);
 	assert_int_equal(store_job_ids(st, app, &ids, &err), 3);
