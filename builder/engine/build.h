@@ -83,6 +83,6 @@ void build_result_release(struct build_result *r);
  */
 int build_run(struct engine *e, const struct build_spec *spec,
 	      struct build_result *ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -59,24 +59,24 @@ void container_state_release(struct container_state *s);
 /* *ret_id is the caller's.  0 or as engine_call. */
 int container_create(struct engine *e, const struct container_spec *spec,
 		     char **ret_id, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 int container_start(struct engine *e, const char *id, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* SIGTERM (or the image's stop signal), SIGKILL after timeout_s. */
 int container_stop(struct engine *e, const char *id, int timeout_s,
 		   struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Killed when it runs; 0 also when it was gone already. */
 int container_remove(struct engine *e, const char *id, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* Turn the restart policy to "always" or "no". */
 int container_set_restart(struct engine *e, const char *id, bool always,
 			  struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 /* `network` names the one whose address is wanted. */
 int container_inspect(struct engine *e, const char *id, const char *network,
 		      struct container_state *ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 struct container {
 	char *id;
@@ -98,7 +98,7 @@ void container_release(struct container *c);
  */
 int container_list(struct engine *e, const char *owner, int64_t app_id,
 		   struct container **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 struct log_options {
 	int tail;	   /* last N lines; < 0 = all */
@@ -116,7 +116,7 @@ typedef int (*log_line_fn)(void *ctx, bool is_stderr, struct slice line);
 int container_logs(struct engine *e, const char *id,
 		   const struct log_options *options, log_line_fn sink,
 		   void *ctx, struct error *err)
-    __attribute__((nonnull(1, 2, 3, 4, 6), warn_unused_result));
+	__attribute__((nonnull(1, 2, 3, 4, 6), warn_unused_result));
 
 /*
  * Splits the engine's log stream (8-byte frame heads, or raw for a TTY
@@ -130,14 +130,14 @@ struct log_splitter {
 	struct buf lines[2]; /* unfinished line of stdout, stderr */
 };
 void log_splitter_init(struct log_splitter *s, bool is_raw)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 void log_splitter_release(struct log_splitter *s) __attribute__((nonnull));
 /* Non-zero as soon as the sink says so. */
 int log_splitter_feed(struct log_splitter *s, struct slice data,
 		      log_line_fn sink, void *ctx)
-    __attribute__((nonnull(1, 3)));
+	__attribute__((nonnull(1, 3)));
 /* Give out unfinished lines. */
 int log_splitter_end(struct log_splitter *s, log_line_fn sink, void *ctx)
-    __attribute__((nonnull(1, 2)));
+	__attribute__((nonnull(1, 2)));
 
 #endif

@@ -5,6 +5,7 @@
 #include "builder/engine/engine_json.h"
 #include "builder/engine/engine_private.h"
 #include "builder/engine/http.h"
+#include "builder/engine/message.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,7 +200,7 @@ static void copy_value(struct slice value, char *out, size_t size)
 {
 	auto_buf struct buf clean = BUF_INIT(size - 1);
 
-	http_clean_text(value, &clean);
+	message_clean(value, &clean);
 	snprintf(out, size, "%s", buf_str(&clean));
 }
 

@@ -34,10 +34,10 @@ struct engine_info {
  * permission for the socket; -ERR_TIMEOUT the engine hangs.
  */
 int engine_open(const char *url, struct engine **ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 void engine_close(struct engine *e);
 const struct engine_info *engine_info(const struct engine *e)
-    __attribute__((nonnull, returns_nonnull));
+	__attribute__((nonnull, returns_nonnull));
 /* Reached through a unix socket: its files are probably on this machine. */
 bool engine_is_local(const struct engine *e) __attribute__((nonnull));
 
@@ -54,7 +54,7 @@ bool engine_is_local(const struct engine *e) __attribute__((nonnull));
 int engine_call(struct engine *e, const char *method, const char *path,
 		const json_t *body, int timeout_ms, json_t **ret_reply,
 		struct error *err)
-    __attribute__((nonnull(1, 2, 3, 7), warn_unused_result));
+	__attribute__((nonnull(1, 2, 3, 7), warn_unused_result));
 
 /*
  * A call whose reply is a stream of bytes; `chunk` gets them as they come and
@@ -65,7 +65,7 @@ typedef int (*engine_chunk_fn)(void *ctx, struct slice data);
 int engine_stream(struct engine *e, const char *method, const char *path,
 		  engine_chunk_fn chunk, void *ctx, int timeout_ms,
 		  struct error *err)
-    __attribute__((nonnull(1, 2, 3, 4, 7), warn_unused_result));
+	__attribute__((nonnull(1, 2, 3, 4, 7), warn_unused_result));
 
 /* Append a query value, percent-encoded. */
 void engine_query(struct buf *path, const char *text) __attribute__((nonnull));

@@ -3,8 +3,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "base/text.h"
 #include "builder/engine/engine_private.h"
+#include "builder/engine/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,6 @@
 #include <unistd.h>
 
 #define HEAD_MAX 16384
-/* Cap on what is looked at of a message before it is cut. */
-#define MESSAGE_SCAN 4096
 
 int engine_set_url(struct engine *e, const char *url, struct error *err)
 {
@@ -135,71 +133,12 @@ int http_curl_error(const struct engine *e, CURL *easy, CURLcode code,
 	}
 }
 
-/* Bytes of the URL's query at s, which starts with "?". */
-static size_t query_length(struct slice s)
-{
-	size_t n = 0;
-
-	while (n < s.len && !strchr(" \t\r\n\"'<>)", s.ptr[n]))
-		n++;
-	/* "GET https://…?x: refused": the colon belongs to the sentence. */
-	if (n && n < s.len && (s.ptr[n - 1] == ':' || s.ptr[n - 1] == ','))
-		n--;
-	return n;
-}
-
-static bool starts_url(struct slice s)
-{
-	return slice_starts(s, "http://") || slice_starts(s, "https://");
-}
-
-void http_clean_text(struct slice text, struct buf *out)
-{
-	auto_buf struct buf line = BUF_INIT(MESSAGE_SCAN);
-	bool in_url = false;
-
-	text = slice_trim(text);
-	while (text.len && line.len < MESSAGE_SCAN) {
-		size_t skip = 1;
-		char c = text.ptr[0];
-
-		if (c == '\n' || c == '\r')
-			c = ' ';
-		if (starts_url(text))
-			in_url = true;
-		else if (c == ' ' || c == '"')
-			in_url = false;
-		if (in_url && c == '?')
-			skip = query_length(text);
-		else
-			buf_addc(&line, c);
-		text.ptr += skip;
-		text.len -= skip;
-	}
-	text_add_line(out, buf_slice(&line), ENGINE_MESSAGE_MAX);
-}
-
-void http_error_text(struct slice body, struct buf *out)
-{
-	json_auto_t *doc = json_loadb(body.ptr, body.len, JSON_ALLOW_NUL, NULL);
-	json_t *message = json_object_get(doc, "message");
-
-	/* Podman may answer a build with an error line of the stream. */
-	if (!json_is_string(message))
-		message = json_object_get(json_object_get(doc, "errorDetail"),
-					  "message");
-	if (json_is_string(message))
-		body = (struct slice){ json_string_value(message),
-				       json_string_length(message) };
-	http_clean_text(body, out);
-}
-
 int http_status_error(long status, struct slice body, struct error *err)
 {
 	auto_buf struct buf text = BUF_INIT(ERR_MSG_MAX);
 	enum err_code code = ERR_PEER;
 
-	http_error_text(body, &text);
+	message_from_reply(body, &text);
 	if (text.len == 0)
 		buf_addf(&text, "the engine answered HTTP %ld", status);
 	if (strstr(buf_str(&text), "no space left on device"))

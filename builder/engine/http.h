@@ -16,9 +16,8 @@
 struct engine;
 struct error;
 
-#define ENGINE_MESSAGE_MAX 300	       /* characters of a foreign message */
-#define ENGINE_ERROR_BODY  (64 * 1024) /* bytes read of an error reply */
-#define ENGINE_CONNECT_MS  5000
+#define ENGINE_ERROR_BODY (64 * 1024) /* bytes read of an error reply */
+#define ENGINE_CONNECT_MS 5000
 
 /*
  * Make `easy` ready for a request to the engine; everything it was set to
@@ -36,18 +35,6 @@ int http_curl_error(const struct engine *e, CURL *easy, CURLcode code,
 /* A reply whose status says no, as an error; `body` as the engine sent it. */
 int http_status_error(long status, struct slice body, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
-
-/*
- * The message of an error reply: {"message": …} or plain text, on one line,
- * without control characters and queries of URLs, cut at ENGINE_MESSAGE_MAX.
- * Pure.
- */
-void http_error_text(struct slice body, struct buf *out)
-	__attribute__((nonnull));
-
-/* The same for one text. */
-void http_clean_text(struct slice text, struct buf *out)
-	__attribute__((nonnull));
 
 /*
  * Connect to the engine and ask for the upgrade that `request` (a whole HTTP

@@ -9,14 +9,20 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "builder/engine/build.h"
 #include "builder/engine/container.h"
 #include "builder/engine/engine.h"
 #include "builder/engine/image.h"
 #include "builder/engine/network.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OWNER "slipway-engine-test"
 
@@ -236,6 +242,195 @@ static int do_tags(struct engine *e, char **argv, struct error *err)
 	return r;
 }
 
+/* ---- build TAG TAR [KEY=VALUE]… ---- */
+
+#define LISTS_MAX 4
+#define SHOWN_MAX 400
+
+struct building {
+	int fd;
+	struct build_spec spec;
+	struct build_credential credentials[LISTS_MAX];
+	struct build_secret secrets[LISTS_MAX];
+	int64_t cancel_ms; /* by the clock; 0 = never */
+	bool fails_read;
+	bool is_quiet;
+	size_t lines;
+	size_t longest;
+};
+
+static ssize_t on_read(void *ctx, char *data, size_t size)
+{
+	struct building *b = ctx;
+
+	return b->fails_read ? -1 : read(b->fd, data, size);
+}
+
+static void on_line(void *ctx, struct slice line)
+{
+	struct building *b = ctx;
+	auto_buf struct buf text = BUF_INIT(SHOWN_MAX + 16);
+
+	b->lines++;
+	b->longest = line.len > b->longest ? line.len : b->longest;
+	if (b->is_quiet)
+		return;
+	text_add_line(&text, line, SHOWN_MAX);
+	printf("| %s\n", buf_str(&text));
+	fflush(stdout);
+}
+
+static bool on_is_canceled(void *ctx)
+{
+	struct building *b = ctx;
+
+	return b->cancel_ms && clock_ms() >= b->cancel_ms;
+}
+
+static void on_step(void *ctx, const char *name)
+{
+	struct building *b = ctx;
+
+	if (!b->is_quiet)
+		printf("step %s\n", name);
+}
+
+/* "HOST,USER,PASSWORD" */
+static void add_credential(struct building *b, char *text)
+{
+	struct build_credential *c =
+		&b->credentials[b->spec.credentials_count++];
+
+	c->host = text;
+	text = strchr(text, ',');
+	*text++ = '\0';
+	c->username = text;
+	text = strchr(text, ',');
+	*text++ = '\0';
+	c->password = text;
+}
+
+/* "ID,TEXT" */
+static void add_secret(struct building *b, char *text)
+{
+	struct build_secret *secret = &b->secrets[b->spec.secrets_count++];
+
+	secret->id = text;
+	text = strchr(text, ',');
+	*text++ = '\0';
+	secret->data = slice_str(text);
+}
+
+static void set_builder(struct building *b, const char *name)
+{
+	b->spec.builder = BUILDER_AUTO;
+	if (strcmp(name, "buildkit") == 0)
+		b->spec.builder = BUILDER_BUILDKIT;
+	else if (strcmp(name, "classic") == 0)
+		b->spec.builder = BUILDER_CLASSIC;
+}
+
+/* "K=V" */
+static void add_arg(json_t *args, char *text)
+{
+	char *value = strchr(text, '=');
+
+	*value++ = '\0';
+	json_object_set_new(args, text, json_string(value));
+}
+
+static int set_build_option(struct building *b, char *option, struct error *err)
+{
+	char *value = strchr(option, '=');
+	int64_t number;
+
+	if (!value)
+		return err_set(err, ERR_BUG, "build: option '%s'", option);
+	*value++ = '\0';
+	number = strtoll(value, NULL, 10);
+	if (strcmp(option, "dockerfile") == 0)
+		b->spec.dockerfile = value;
+	else if (strcmp(option, "target") == 0)
+		b->spec.stage = value;
+	else if (strcmp(option, "builder") == 0)
+		set_builder(b, value);
+	else if (strcmp(option, "timeout") == 0)
+		b->spec.timeout_ms = number;
+	else if (strcmp(option, "idle") == 0)
+		b->spec.idle_timeout_ms = number;
+	else if (strcmp(option, "cancel") == 0)
+		b->cancel_ms = clock_ms() + number;
+	else if (strcmp(option, "memory") == 0)
+		b->spec.memory = number;
+	else if (strcmp(option, "nocache") == 0)
+		b->spec.no_cache = number;
+	else if (strcmp(option, "quiet") == 0)
+		b->is_quiet = number;
+	else if (strcmp(option, "badread") == 0)
+		b->fails_read = number;
+	else if (strcmp(option, "arg") == 0)
+		add_arg(b->spec.args, value);
+	else if (strcmp(option, "cred") == 0)
+		add_credential(b, value);
+	else if (strcmp(option, "secret") == 0)
+		add_secret(b, value);
+	else
+		return err_set(err, ERR_BUG, "build: option '%s'", option);
+	return 0;
+}
+
+static void print_result(const struct building *b,
+			 const struct build_result *ret)
+{
+	struct slice rest =
+		slice_str(ret->failed_output ? ret->failed_output : "");
+	struct slice line;
+
+	printf("lines %zu\nlongest %zu\n", b->lines, b->longest);
+	if (ret->image)
+		printf("image %s\nsteps %d\ncached %d\n", ret->image,
+		       ret->steps, ret->steps_cached);
+	if (ret->failed_step)
+		printf("failed-step %s\n", ret->failed_step);
+	if (ret->exit_code)
+		printf("exit-code %d\n", ret->exit_code);
+	while (slice_line(&rest, &line))
+		printf("> %.*s\n", (int)line.len, line.ptr);
+}
+
+static int do_build(struct engine *e, char **argv, struct error *err)
+{
+	auto_close int fd = open(argv[1], O_RDONLY | O_CLOEXEC);
+	json_auto_t *args = json_object();
+	json_auto_t *labels = json_pack("{s:s}", LABEL_OWNER, OWNER);
+	struct build_result ret = { NULL };
+	struct building b = {
+		.fd = fd,
+		.spec = { .tag = argv[0],
+			  .args = args,
+			  .labels = labels,
+			  .timeout_ms = 120000,
+			  .read = on_read,
+			  .line = on_line,
+			  .is_canceled = on_is_canceled,
+			  .step = on_step },
+	};
+	int r = 0;
+
+	if (fd < 0)
+		return err_errno(err, errno, "open '%s'", argv[1]);
+	b.spec.ctx = &b;
+	b.spec.credentials = b.credentials;
+	b.spec.secrets = b.secrets;
+	for (char **option = argv + 2; *option && r == 0; option++)
+		r = set_build_option(&b, *option, err);
+	if (r == 0)
+		r = build_run(e, &b.spec, &ret, err);
+	print_result(&b, &ret);
+	build_result_release(&ret);
+	return r;
+}
+
 static const struct {
 	const char *name;
 	int args; /* at least */
@@ -260,6 +455,7 @@ static const struct {
 	{ "tag", 3, do_tag },
 	{ "untag", 1, do_untag },
 	{ "tags", 1, do_tags },
+	{ "build", 2, do_build },
 };
 
 static int run(int argc, char **argv, struct error *err)
