@@ -144,6 +144,13 @@ static char *one_line(const char *text)
 	return buf_detach(&b);
 }
 
+/* BuildKit's own steps to unpack what we send; they are always there. */
+static bool is_upload(const char *name)
+{
+	return strcmp(name, "[internal] load remote build context") == 0 ||
+	       strcmp(name, "copy /context /") == 0;
+}
+
 static struct vertex *add(struct progress *p, const struct trace_vertex *t)
 {
 	struct vertex *v;
@@ -164,13 +171,6 @@ static struct vertex *add(struct progress *p, const struct trace_vertex *t)
 						      sizeof(struct vertex *));
 	p->vertices[p->count++] = v;
 	return v;
-}
-
-/* BuildKit's own steps to unpack what we send; they are always there. */
-static bool is_upload(const char *name)
-{
-	return strcmp(name, "[internal] load remote build context") == 0 ||
-	       strcmp(name, "copy /context /") == 0;
 }
 
 static bool is_running(const struct vertex *v)
