@@ -9,6 +9,21 @@ MANDIR     = $(PREFIX)/share/man
 CC      ?= cc
 B        = build/$(VARIANT)
 VERSION  = 0.1.0
+# Sub-makes use all processors, unless -j was given.
+JOBS     = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
+
+# ---- what the distribution gives (contrib/deps installs what is missing) ----
+
+BUILD_DEPS = gcc libc6-dev pkg-config libssh-dev libgit2-dev \
+	libcurl4-openssl-dev libjansson-dev libsqlite3-dev libssl-dev \
+	libseccomp-dev libprotobuf-c-dev protobuf-c-compiler libnghttp2-dev
+RUN_DEPS   = git haproxy docker.io|dockerd iptables busybox-static \
+	openssh-client curl ca-certificates procps
+TEST_DEPS  = libcmocka-dev perl python3 python3-paramiko python3-dulwich \
+	dropbear-bin putty-tools libjgit-java default-jdk-headless \
+	docker-registry apache2-utils openssh-server sqlite3 jq wrk
+CHECK_DEPS = clang-format-14 cppcheck
+FUZZ_DEPS  = clang-14 libclang-rt-14-dev
 
 PKGS = libssh libgit2 libcurl jansson sqlite3 libcrypto libseccomp \
        libprotobuf-c libnghttp2
@@ -22,6 +37,8 @@ CFLAGS_release = -O2 -g -fPIE -fstack-protector-strong
 CPP_release    = -D_FORTIFY_SOURCE=2
 LD_release     = -pie -Wl,-z,relro,-z,now
 CFLAGS_debug   = -O0 -g3
+CFLAGS_fuzz    = -O1 -g -fsanitize=fuzzer-no-link,address,undefined
+LD_fuzz        = -fsanitize=address,undefined
 CFLAGS_asan    = -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer \
                  -fno-sanitize-recover=undefined
 LD_asan        = -fsanitize=address,undefined
@@ -30,9 +47,11 @@ WARN += -Werror
 endif
 
 ALL_CFLAGS   = -std=gnu11 $(WARN) $(CFLAGS_$(VARIANT)) $(CFLAGS)
-ALL_CPPFLAGS = $(CPPFLAGS) $(CPP_$(VARIANT)) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+ALL_CPPFLAGS = $(CPPFLAGS) $(CPP_$(VARIANT)) $(PKG_CFLAGS)
 ALL_LDFLAGS  = $(LD_$(VARIANT)) -Wl,--as-needed $(LDFLAGS)
-LIBS         = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LIBS         = $(PKG_LIBS)
+PKG_CFLAGS  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 # A program is X_main.c; every other source goes into its folder's archive.
 SRC      := $(shell find base receiver hooks ctl builder -name '*.c')
@@ -47,6 +66,11 @@ PROGRAMS = $(B)/bin/slipway $(B)/bin/slipway-receiver \
            $(B)/bin/slipway-builder $(B)/bin/slipway-worker \
            $(B)/libexec/hooks/proc-receive
 
+TOOL_SRC  := $(wildcard tests/e2e/tools/*.c)
+TOOLS      = $(TOOL_SRC:tests/e2e/tools/%.c=$(B)/tests/tools/%)
+FUZZ_SRC  := $(wildcard tests/fuzz/fuzz_*.c)
+REPLAYS    = $(FUZZ_SRC:tests/fuzz/%.c=$(B)/tests/replay/%)
+FUZZERS    = $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/tests/%)
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNITS      = $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 
@@ -99,8 +123,99 @@ $(B)/tests/%: tests/unit/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS) -lcmocka
 
+$(B)/tests/tools/%: tests/e2e/tools/%.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS)
+
+# A fuzz target with an ordinary main that replays its corpus.
+$(B)/tests/replay/%: tests/fuzz/%.c tests/fuzz/replay_main.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(ARCHIVES) $(LIBS)
+
+build/fuzz/tests/%: tests/fuzz/%.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	clang-14 $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(ARCHIVES) $(LIBS)
+
 units: $(UNITS)
+test-programs: $(PROGRAMS) $(UNITS) $(TOOLS) $(REPLAYS)
+
+# ---- what people type ----
+
+help:
+	@echo 'make run           install what is missing, build, start, push the example'
+	@echo '                   (DETACH=1 leaves it running; make run-stop stops it)'
+	@echo 'make test          install what the tests need, run all of them'
+	@echo 'make check         format, lint, cppcheck'
+	@echo 'make asan          the tests with address and undefined sanitizers'
+	@echo 'make bench         timings against sshd + git + a shell hook'
+	@echo 'make fuzz          build fuzzers; FUZZ=name SECONDS=60 runs one'
+	@echo 'make install       DESTDIR= PREFIX=/usr/local'
+
+deps:
+	@contrib/deps $(foreach p,$(BUILD_DEPS) $(RUN_DEPS),'$(p)')
+
+test-deps: deps
+	@contrib/deps $(TEST_DEPS)
+
+run: deps
+	@+$(MAKE) --no-print-directory -s $(JOBS) all VARIANT=release
+	@contrib/run
+
+run-stop:
+	@contrib/run stop
+
+# Sub-makes: pkg-config may only just have been installed.
+test: test-deps
+	@+$(MAKE) --no-print-directory -s $(JOBS) test-programs
+	@tests/run $(TESTS)
+
+asan: test-deps
+	@+$(MAKE) --no-print-directory -s $(JOBS) test-programs VARIANT=asan
+	@VARIANT=asan tests/run $(TESTS)
+
+check:
+	@contrib/deps $(BUILD_DEPS) $(CHECK_DEPS)
+	@tests/lint/run
+
+bench: test-deps
+	@+$(MAKE) --no-print-directory -s $(JOBS) test-programs VARIANT=release
+	@tests/bench/run
+
+fuzz:
+	@contrib/deps $(BUILD_DEPS) $(FUZZ_DEPS)
+	@+$(MAKE) --no-print-directory -s $(JOBS) fuzzers VARIANT=fuzz CC=clang-14
+	$(if $(FUZZ),build/fuzz/tests/fuzz_$(FUZZ) -max_total_time=$(or $(SECONDS),60) \
+		tests/fuzz/corpus/$(FUZZ))
+fuzzers: $(FUZZERS)
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/hooks
+	install -m 755 $(B)/bin/slipway $(DESTDIR)$(BINDIR)/
+	install -m 755 $(B)/bin/slipway-receiver $(B)/bin/slipway-builder \
+		$(B)/bin/slipway-worker $(DESTDIR)$(LIBEXECDIR)/
+	install -m 755 $(B)/libexec/hooks/proc-receive $(DESTDIR)$(LIBEXECDIR)/hooks/
+	for page in docs/man/*.[1-8]; do \
+		section=$${page##*.}; \
+		install -d $(DESTDIR)$(MANDIR)/man$$section; \
+		install -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section/; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/share/doc/slipway $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 contrib/slipway.conf $(DESTDIR)$(PREFIX)/share/doc/slipway/
+	sed 's,@BINDIR@,$(BINDIR),' contrib/slipway.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/slipway.service
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/slipway
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/share/doc/slipway
+	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/slipway.service
+	for page in docs/man/*.[1-8]; do \
+		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; \
+	done
+
+clean:
+	rm -rf build
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
-.PHONY: all units
+.PHONY: all units test-programs help deps test-deps run run-stop test asan \
+	check bench fuzz fuzzers install uninstall clean

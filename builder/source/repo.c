@@ -77,7 +77,7 @@ static int git(const char *dir, const char *const *args, struct slice input,
 		argv[n++] = safe_settings[i];
 	argv[n++] = "--git-dir";
 	argv[n++] = dir;
-	for (size_t i = 0; args[i] && i < GIT_ARGS_MAX; i++)
+	for (size_t i = 0; i < GIT_ARGS_MAX && args[i]; i++)
 		argv[n++] = args[i];
 	argv[n] = NULL;
 	return proc_run(&spec, input, out, errors, GIT_TIMEOUT_MS, err);
