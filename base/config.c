@@ -51,7 +51,7 @@ struct key {
 #define KEY(key_name, key_kind, member, text, low, high)                       \
 	{                                                                      \
 		key_name, key_kind, offsetof(struct config, member), text,     \
-		    low, high                                                  \
+			low, high                                              \
 	}
 
 #define SECOND (INT64_C(1000))
@@ -140,156 +140,6 @@ static int bad_value(struct error *err, const char *key, const char *value,
 		       want);
 }
 
-/* A decimal number at *p that fits; moves *p behind it. */
-static bool take_number(const char **p, int64_t *ret)
-{
-	char *end;
-
-	if (!isdigit((unsigned char)**p))
-		return false;
-	errno = 0;
-	*ret = strtoll(*p, &end, 10);
-	*p = end;
-	return errno == 0;
-}
-
-int config_parse_duration(const char *text, int64_t *ret_ms, struct error *err)
-{
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = { { "ms", 1 },
-		      { "s", 1000 },
-		      { "m", 60000 },
-		      { "h", 3600000 },
-		      { "d", 86400000 } };
-	const char *p = text;
-	int64_t total = 0;
-
-	do {
-		int64_t n;
-		size_t i;
-		size_t len = 0;
-
-		if (!take_number(&p, &n))
-			return err_set(err, ERR_INVALID,
-				       "'%s' is not a duration like 90s, 15m "
-				       "or 1h30m",
-				       text);
-		while (isalpha((unsigned char)p[len]))
-			len++;
-		for (i = 0; i < ARRAY_SIZE(units); i++)
-			if (len == strlen(units[i].unit) &&
-			    memcmp(p, units[i].unit, len) == 0)
-				break;
-		if (len == 0)
-			i = 1; /* bare seconds */
-		if (i == ARRAY_SIZE(units) ||
-		    __builtin_mul_overflow(n, units[i].ms, &n) ||
-		    __builtin_add_overflow(total, n, &total))
-			return err_set(err, ERR_INVALID,
-				       "'%s' is not a duration like 90s, 15m "
-				       "or 1h30m",
-				       text);
-		p += len;
-	} while (*p);
-	*ret_ms = total;
-	return 0;
-}
-
-int config_parse_size(const char *text, int64_t *ret_bytes, struct error *err)
-{
-	static const char units[] = "kmgt";
-	const char *p = text;
-	int64_t n;
-
-	if (!take_number(&p, &n))
-		goto bad;
-	if (*p) {
-		const char *u = strchr(units, tolower((unsigned char)*p));
-
-		if (!u)
-			goto bad;
-		for (ptrdiff_t i = 0; i <= u - units; i++)
-			if (__builtin_mul_overflow(n, INT64_C(1024), &n))
-				goto bad;
-		p++;
-		if (*p == 'b' || *p == 'B')
-			p++;
-	}
-	if (*p)
-		goto bad;
-	*ret_bytes = n;
-	return 0;
-bad:
-	return err_set(err, ERR_INVALID, "'%s' is not a size like 512m or 2g",
-		       text);
-}
-
-int config_parse_listen(const char *text, char **ret_host, int *ret_port,
-			struct error *err)
-{
-	const char *colon = strrchr(text, ':');
-	const char *p = colon ? colon + 1 : "";
-	size_t host_len = colon ? (size_t)(colon - text) : 0;
-	int64_t port;
-
-	if (!colon || !take_number(&p, &port) || *p || port > 65535 ||
-	    strpbrk(text, " \t\r\n,"))
-		return err_set(err, ERR_INVALID,
-			       "'%s' is not an address like :2222, "
-			       "127.0.0.1:2222 or [::1]:2222",
-			       text);
-	if (host_len >= 2 && text[0] == '[' && text[host_len - 1] == ']') {
-		text++;
-		host_len -= 2;
-	} else if (memchr(text, ':', host_len)) {
-		return err_set(err, ERR_INVALID,
-			       "'%s': write an IPv6 address in brackets", text);
-	}
-	*ret_host = slice_dup((struct slice){ text, host_len });
-	*ret_port = (int)port;
-	return 0;
-}
-
-/* "0.5", "2", "1.25" to thousandths. */
-static int parse_cpus(const char *text, int64_t *ret, struct error *err)
-{
-	const char *p = text;
-	int64_t whole;
-	int64_t milli = 0;
-	int64_t weight = 100;
-
-	if (!take_number(&p, &whole) || whole > 1024)
-		return err_set(err, ERR_INVALID,
-			       "'%s' is not a number of CPUs like 0.5", text);
-	if (*p == '.')
-		for (p++; isdigit((unsigned char)*p) && weight; p++) {
-			milli += (*p - '0') * weight;
-			weight /= 10;
-		}
-	if (*p)
-		return err_set(err, ERR_INVALID,
-			       "'%s' is not a number of CPUs like 0.5", text);
-	*ret = whole * 1000 + milli;
-	return 0;
-}
-
-/* An IPv4 prefix "a.b.c.d/len" with 8 <= len <= 26. */
-static bool is_prefix(const char *text)
-{
-	const char *p = text;
-	int64_t n;
-
-	for (int i = 0; i < 4; i++) {
-		if (!take_number(&p, &n) || n > 255 ||
-		    *p != (i < 3 ? '.' : '/'))
-			return false;
-		p++;
-	}
-	return take_number(&p, &n) && n >= 8 && n <= 26 && !*p;
-}
-
 static int check_range(const struct key *k, int64_t n, const char *value,
 		       struct error *err)
 {
@@ -312,8 +162,8 @@ static int set_number(struct config *c, const struct key *k, const char *value,
 	else if (k->kind == KIND_SIZE)
 		r = config_parse_size(value, &n, err);
 	else if (k->kind == KIND_CPUS)
-		r = parse_cpus(value, &n, err);
-	else if (!take_number(&p, &n) || *p)
+		r = config_parse_cpus(value, &n, err);
+	else if (!config_take_number(&p, &n) || *p)
 		return bad_value(err, k->name, value, "a whole number");
 	if (r < 0)
 		return err_wrap(err, r, "%s", k->name);
@@ -372,7 +222,7 @@ static int check_string(const struct key *k, const char *value,
 					 "auto, buildkit or classic");
 		break;
 	case KIND_PREFIX:
-		if (!is_prefix(value))
+		if (!config_is_prefix(value))
 			return bad_value(err, k->name, value,
 					 "an IPv4 prefix like 10.213.0.0/16");
 		break;
@@ -531,8 +381,8 @@ int config_set(struct config *c, const char *key, const char *value,
 			continue;
 		if (last < key + len || last == key + len)
 			return unknown_key(key, err);
-		name = slice_dup(
-		    (struct slice){ key + len, (size_t)(last - key) - len });
+		name = slice_dup((struct slice){ key + len,
+						 (size_t)(last - key) - len });
 		return named[i].set(c, name, last + 1, value, err);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
@@ -692,16 +542,16 @@ void config_dump(const struct config *c, struct buf *out)
 	for (size_t i = 0; i < c->registries_count; i++) {
 		const struct config_registry *r = &c->registries[i];
 		auto_free char *user =
-		    xasprintf("registry.%s.username", r->host);
+			xasprintf("registry.%s.username", r->host);
 		auto_free char *file =
-		    xasprintf("registry.%s.password-file", r->host);
+			xasprintf("registry.%s.password-file", r->host);
 
 		dump_pair(out, user, r->username);
 		dump_pair(out, file, r->password_file);
 	}
 	for (size_t i = 0; i < c->targets_count; i++) {
 		auto_free char *type =
-		    xasprintf("target.%s.type", c->targets[i].name);
+			xasprintf("target.%s.type", c->targets[i].name);
 
 		dump_pair(out, type, c->targets[i].type);
 	}

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/config_values.h"
+
 struct buf;
 struct error;
 
@@ -107,47 +109,31 @@ int config_set(struct config *c, const char *key, const char *value,
 
 /* "section.key=value" as on a command line. */
 int config_set_option(struct config *c, const char *option, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Checks that need more than one key.  0 or -ERR_INVALID. */
 int config_check(const struct config *c, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Append all of it as NUL-terminated "key=value" strings. */
 void config_dump(const struct config *c, struct buf *out)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /* Read what config_dump wrote from fd to its end.  0 or -code. */
 int config_read_fd(struct config *c, int fd, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* A memfd that holds config_dump, at its start; or -ERR_SYS. */
 int config_memfd(const struct config *c, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Name, kind and default of table row i; false after the last. */
 bool config_describe(size_t i, const char **ret_key, const char **ret_kind,
 		     const char **ret_default) __attribute__((nonnull));
 
-/* "90", "15m", "1h30m", "250ms" to milliseconds; -ERR_INVALID. */
-int config_parse_duration(const char *text, int64_t *ret_ms, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
-
-/* "4096", "64k", "2g" (powers of 1024) to bytes; -ERR_INVALID. */
-int config_parse_size(const char *text, int64_t *ret_bytes, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
-
-/*
- * Split "host:port", "[v6]:port", ":port".  *ret_host is "" for any; the
- * caller frees it.  -ERR_INVALID.
- */
-int config_parse_listen(const char *text, char **ret_host, int *ret_port,
-			struct error *err)
-    __attribute__((nonnull, warn_unused_result));
-
 /* The target section of this name, or NULL. */
 const struct config_target *config_target(const struct config *c,
 					  const char *name)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 #endif
