@@ -1,0 +1,264 @@
+/*
+ * One container of a release: its description, its start and its end.
+ */
+#include "builder/rollout/docker_target.h"
+
+#include "base/cleanup.h"
+#include "base/config.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "builder/engine/container.h"
+#include "builder/engine/image.h"
+#include "builder/engine/network.h"
+#include "builder/store/store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_PORT 5000
+#define ENV_MAX	     8
+#define OWNER_SHOWN  8
+
+char *docker_network_name(const struct docker *d, int64_t app_id)
+{
+	return xasprintf("slipway-%.*s-%" PRId64, OWNER_SHOWN, d->owner,
+			 app_id);
+}
+
+char *docker_repository(int64_t app_id)
+{
+	return xasprintf("slipway/%" PRId64, app_id);
+}
+
+/* ---- blueprint ---- */
+
+static int check_commands(const struct release_plan *plan,
+			  const struct image_info *image, struct error *err)
+{
+	for (size_t i = 0; i < plan->types_count; i++)
+		if (plan->types[i].count && !plan->types[i].command &&
+		    !image->has_command)
+			return err_set(err, ERR_PEER,
+				       "nothing says how to start %s: the "
+				       "image has no CMD, the Procfile no "
+				       "'%s' line",
+				       plan->types[i].type,
+				       plan->types[i].type);
+	return 0;
+}
+
+int blueprint_init(struct docker *d, const struct app *app,
+		   const struct release *release, struct blueprint *ret,
+		   struct error *err)
+{
+	struct blueprint b = { .app = app, .release = release };
+	struct image_info image = { .id = NULL };
+	int r = release_plan_parse(release->processes, &b.plan, err);
+
+	if (r < 0)
+		return r;
+	r = image_inspect(d->engine, release->image, &image, err);
+	if (r == -ERR_NOTFOUND)
+		r = err_set(err, ERR_PEER,
+			    "the image of v%" PRId64 " is gone from the engine",
+			    release->version);
+	if (r == 0)
+		r = check_commands(&b.plan, &image, err);
+	if (r == 0) {
+		b.network = docker_network_name(d, app->id);
+		b.port = image.exposed_port ? image.exposed_port : DEFAULT_PORT;
+		b.has_healthcheck = image.has_healthcheck;
+		*ret = b;
+	} else {
+		blueprint_release(&b);
+	}
+	image_info_release(&image);
+	return r;
+}
+
+void blueprint_release(struct blueprint *b)
+{
+	if (!b)
+		return;
+	release_plan_release(&b->plan);
+	free(b->network);
+	b->network = NULL;
+}
+
+void instance_init(struct instance *i, const struct process_plan *type,
+		   int index)
+{
+	memset(i, 0, sizeof(*i));
+	i->type = type;
+	i->index = index;
+	snprintf(i->label, sizeof(i->label), "%s.%d", type->type, index);
+}
+
+/* ---- network ---- */
+
+static int create_network(struct docker *d, const struct blueprint *b,
+			  struct error *err)
+{
+	auto_free char *subnet = NULL;
+	char **used = NULL;
+	int r = network_subnets(d->engine, &used, err);
+
+	if (r < 0)
+		return r;
+	r = store_app_subnet(d->store, b->app->id, d->cfg->network_pool,
+			     (const char *const *)used, &subnet, err);
+	for (char **p = used; *p; p++)
+		free(*p);
+	free(used);
+	if (r < 0)
+		return r;
+	r = network_create(d->engine, b->network, subnet, d->owner, err);
+	if (r == -ERR_EXISTS)
+		return 0;
+	if (r == -ERR_INVALID)
+		return err_wrap(err, r,
+				"the app's network %s is used by something "
+				"else on this engine",
+				subnet);
+	return r;
+}
+
+int docker_ensure_network(struct docker *d, const struct blueprint *b,
+			  struct error *err)
+{
+	int r = network_exists(d->engine, b->network, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return create_network(d, b, err);
+}
+
+/* ---- start and end ---- */
+
+static json_t *make_labels(const struct docker *d, const struct blueprint *b,
+			   const struct instance *i)
+{
+	json_t *labels = json_object();
+	char number[32];
+
+	json_object_set_new(labels, LABEL_OWNER, json_string(d->owner));
+	snprintf(number, sizeof(number), "%" PRId64, b->app->id);
+	json_object_set_new(labels, LABEL_APP, json_string(number));
+	json_object_set_new(labels, LABEL_PROCESS, json_string(i->type->type));
+	snprintf(number, sizeof(number), "%" PRId64, b->release->version);
+	json_object_set_new(labels, LABEL_VERSION, json_string(number));
+	snprintf(number, sizeof(number), "%d", i->index);
+	json_object_set_new(labels, LABEL_INDEX, json_string(number));
+	return labels;
+}
+
+static size_t make_env(const struct blueprint *b, const struct instance *i,
+		       char *env[ENV_MAX])
+{
+	size_t n = 0;
+
+	env[n++] = xasprintf("PORT=%d", b->port);
+	env[n++] = xasprintf("SLIPWAY_APP=%s", b->app->name);
+	env[n++] = xasprintf("SLIPWAY_RELEASE=v%" PRId64, b->release->version);
+	env[n++] = xasprintf("SLIPWAY_COMMIT=%s", b->release->commit);
+	env[n++] = xasprintf("SLIPWAY_PROCESS=%s", i->label);
+	env[n] = NULL;
+	return n;
+}
+
+static int create(struct docker *d, const struct container_spec *spec,
+		  char **ret_id, struct error *err)
+{
+	int r = container_create(d->engine, spec, ret_id, err);
+
+	/* A leftover of an earlier try of the same release. */
+	if (r == -ERR_EXISTS) {
+		r = container_remove(d->engine, spec->name, err);
+		if (r == 0)
+			r = container_create(d->engine, spec, ret_id, err);
+	}
+	if (r == -ERR_INVALID) {
+		err->code = ERR_PEER;
+		r = -ERR_PEER;
+	}
+	return r;
+}
+
+static int create_instance(struct docker *d, const struct blueprint *b,
+			   struct instance *i, bool restart_always,
+			   struct error *err)
+{
+	const struct config *cfg = d->cfg;
+	json_auto_t *labels = make_labels(d, b, i);
+	auto_free char *hostname = xasprintf("%s-%d", i->type->type, i->index);
+	auto_free char *name =
+		xasprintf("%s-%s-%" PRId64 "-%d", b->network, i->type->type,
+			  b->release->version, i->index);
+	char *env[ENV_MAX];
+	size_t env_count = make_env(b, i, env);
+	struct container_spec spec = {
+		.name = name,
+		.image = b->release->image,
+		.command = (const char *const *)i->type->command,
+		.env = (const char *const *)env,
+		.labels = labels,
+		.network = b->network,
+		.hostname = hostname,
+		.network_alias = i->type->type,
+		.memory = cfg->run_memory,
+		.milli_cpus = cfg->run_milli_cpus,
+		.pids = cfg->run_pids,
+		.log_size = cfg->run_log_size,
+		.log_files = cfg->run_log_files,
+		.stop_timeout_s = cfg->deploy_stop_timeout_ms / 1000,
+		.restart_always = restart_always,
+	};
+	int r = create(d, &spec, &i->id, err);
+
+	for (size_t n = 0; n < env_count; n++)
+		free(env[n]);
+	return r;
+}
+
+int instance_start(struct docker *d, const struct blueprint *b,
+		   struct instance *i, bool restart_always, struct error *err)
+{
+	int r = create_instance(d, b, i, restart_always, err);
+
+	if (r < 0)
+		return err_wrap(err, r, "%s", i->label);
+	i->started_ms = clock_ms();
+	r = container_start(d->engine, i->id, err);
+	/* A command that is not there, a limit too low for it, …: the engine
+	 * says so with 400, 404 or 500, and still answers. */
+	if (r == -ERR_INVALID || r == -ERR_NOTFOUND) {
+		err->code = ERR_PEER;
+		r = -ERR_PEER;
+	}
+	return r < 0 ? err_wrap(err, r, "%s", i->label) : 0;
+}
+
+int docker_retire(struct docker *d, const char *id, struct error *err)
+{
+	int timeout_s = (int)((d->cfg->deploy_stop_timeout_ms + 999) / 1000);
+	int r = container_stop(d->engine, id, timeout_s, err);
+
+	/* Not stopped in good order: the removal kills it. */
+	if (r == -ERR_NOTFOUND)
+		return 0;
+	return container_remove(d->engine, id, err);
+}
+
+int docker_containers(struct docker *d, int64_t app_id, struct container **ret,
+		      struct error *err)
+{
+	return container_list(d->engine, d->owner, app_id, ret, err);
+}
+
+void docker_containers_free(struct container *list, int count)
+{
+	for (int i = 0; i < count; i++)
+		container_release(&list[i]);
+	free(list);
+}

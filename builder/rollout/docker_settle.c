@@ -1,0 +1,212 @@
+/*
+ * After the switch: the old release ends; and the end of an app.
+ */
+#include "builder/rollout/docker_target.h"
+
+#include "base/cleanup.h"
+#include "base/config.h"
+#include "base/error.h"
+#include "builder/engine/container.h"
+#include "builder/engine/image.h"
+#include "builder/engine/network.h"
+#include "builder/rollout/router.h"
+#include "builder/store/store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RELEASES_READ 10000
+
+/* Keep the first failure of several steps that are all to be done. */
+struct outcome {
+	int r;
+	struct error err;
+};
+
+static void note(struct outcome *o, int r, const struct error *err)
+{
+	if (r >= 0 || o->r < 0)
+		return;
+	o->r = r;
+	o->err = *err;
+}
+
+static int outcome_result(const struct outcome *o, struct error *err)
+{
+	if (o->r < 0)
+		*err = o->err;
+	return o->r;
+}
+
+/* ---- containers ---- */
+
+/* Retire the app's containers but those of release `keep`. */
+static void retire_all(struct docker *d, const struct app *app, int64_t keep,
+		       const struct target_report *report, struct outcome *o)
+{
+	struct container *list = NULL;
+	struct error err;
+	int count = docker_containers(d, app->id, &list, &err);
+
+	note(o, count, &err);
+	for (int i = 0; i < count; i++) {
+		auto_free char *busy = NULL;
+
+		if (list[i].version == keep)
+			continue;
+		busy = xasprintf("stopping %s.%d of v%" PRId64, list[i].process,
+				 list[i].index, list[i].version);
+		if (report)
+			report->busy(report->ctx, busy);
+		note(o, docker_retire(d, list[i].id, &err), &err);
+	}
+	if (report)
+		report->busy(report->ctx, NULL);
+	docker_containers_free(list, count);
+}
+
+/* ---- images ---- */
+
+/* 12 of "slipway/7:12"; 0 for a tag that is none of ours. */
+static int64_t tag_version(const char *tag)
+{
+	const char *colon = strrchr(tag, ':');
+	int64_t version = 0;
+	int end = 0;
+
+	if (!colon ||
+	    sscanf(colon + 1, "%18" SCNd64 "%n", &version, &end) != 1 ||
+	    colon[1 + end] != '\0' || version <= 0)
+		return 0;
+	return version;
+}
+
+/* Is `version` the live one, or among the newest that ever were live? */
+static bool is_kept(const struct release *releases, int count, int64_t keep,
+		    int64_t live, int64_t version)
+{
+	int64_t kept = 0;
+
+	if (version == live)
+		return true;
+	for (int i = 0; i < count && kept < keep; i++) {
+		if (releases[i].state != RELEASE_LIVE &&
+		    releases[i].state != RELEASE_OLD)
+			continue;
+		if (releases[i].version == version)
+			return true;
+		kept++;
+	}
+	return false;
+}
+
+static int untag_old(struct docker *d, const struct release *releases,
+		     int count, int64_t live, char *const *tags,
+		     struct error *err)
+{
+	for (; *tags; tags++) {
+		int64_t version = tag_version(*tags);
+		int r;
+
+		if (!version ||
+		    is_kept(releases, count, d->cfg->deploy_keep_releases, live,
+			    version))
+			continue;
+		r = image_untag(d->engine, *tags, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* live = 0: drop all of them. */
+static int forget_images(struct docker *d, const struct app *app, int64_t live,
+			 struct error *err)
+{
+	auto_free char *repo = docker_repository(app->id);
+	struct release *releases = NULL;
+	char **tags = NULL;
+	int count = 0;
+	int r = image_tags(d->engine, repo, &tags, err);
+
+	if (r < 0)
+		return r;
+	if (live)
+		count = store_releases(d->store, app->id, RELEASES_READ,
+				       &releases, err);
+	r = count < 0 ? count : untag_old(d, releases, count, live, tags, err);
+	for (int i = 0; i < count; i++)
+		release_release(&releases[i]);
+	free(releases);
+	for (char **p = tags; *p; p++)
+		free(*p);
+	free(tags);
+	return r;
+}
+
+/* ---- settle ---- */
+
+/* The route is set once more: HAProxy may have been restarted between the
+ * switch and the record of it. */
+static void route_again(struct docker *d, const struct app *app,
+			const struct release *release, struct outcome *o)
+{
+	struct blueprint b = { .app = app };
+	struct error err;
+	int r = blueprint_init(d, app, release, &b, &err);
+
+	if (r == 0)
+		r = docker_route(d, &b, false, &err);
+	note(o, r, &err);
+	blueprint_release(&b);
+}
+
+static void drain(struct docker *d, const struct app *app,
+		  const struct target_report *report, struct outcome *o)
+{
+	struct error err;
+	int r;
+
+	report->busy(report->ctx, "draining the old release");
+	r = d->router->ops->drain(d->router, app->id,
+				  (int)d->cfg->deploy_drain_timeout_ms, &err);
+	if (r == -ERR_TIMEOUT)
+		report->detail(report->ctx, err.msg);
+	else
+		note(o, r, &err);
+}
+
+int docker_settle(struct target *t, const struct app *app,
+		  const struct release *release,
+		  const struct target_report *report, struct error *err)
+{
+	struct docker *d = docker_of(t);
+	struct outcome o = { .r = 0 };
+	struct error why;
+
+	route_again(d, app, release, &o);
+	drain(d, app, report, &o);
+	retire_all(d, app, release->version, report, &o);
+	note(&o, forget_images(d, app, release->version, &why), &why);
+	return outcome_result(&o, err);
+}
+
+/* ---- destroy ---- */
+
+int docker_destroy(struct target *t, const struct app *app, struct error *err)
+{
+	struct docker *d = docker_of(t);
+	auto_free char *network = docker_network_name(d, app->id);
+	struct outcome o = { .r = 0 };
+	struct error why;
+	int r = d->router->ops->remove(d->router, app->id, &why);
+
+	/* A router that does not run has forgotten the app anyway. */
+	if (r != -ERR_PEER)
+		note(&o, r, &why);
+	retire_all(d, app, 0, NULL, &o);
+	note(&o, network_remove(d->engine, network, &why), &why);
+	note(&o, forget_images(d, app, 0, &why), &why);
+	return outcome_result(&o, err);
+}
