@@ -8,6 +8,7 @@
 #include "builder/engine/build_request.h"
 #include "builder/engine/classic.h"
 #include "builder/engine/engine.h"
+#include "builder/engine/grpc_calls.h"
 #include "builder/engine/http.h"
 #include "builder/engine/image.h"
 #include "builder/engine/message.h"
@@ -313,9 +314,43 @@ static int stop_error(const struct build *b, struct error *err)
 	}
 }
 
-static const char *dockerfile_of(const struct build *b)
+/*
+ * The registry of "[1/3] FROM registry.example.com:5000/base:1": the classic
+ * builder does not ask us for credentials.
+ */
+static void registry_of_step(const char *step, char *out, size_t size)
 {
-	return b->spec->dockerfile ? b->spec->dockerfile : "Dockerfile";
+	const char *name = step ? strstr(step, "] FROM ") : NULL;
+	size_t len;
+
+	if (!name)
+		return;
+	name += strlen("] FROM ");
+	len = strcspn(name, "/ ");
+	if (name[len] != '/' || !memchr(name, '.', len))
+		snprintf(out, size, "docker.io");
+	else
+		snprintf(out, size, "%.*s", (int)len, name);
+}
+
+static bool has_login(const struct build *b)
+{
+	for (size_t i = 0; i < b->spec->credentials_count; i++)
+		if (strcmp(grpc_registry_name(b->spec->credentials[i].host),
+			   b->registry) == 0)
+			return true;
+	return false;
+}
+
+static void make_hints(struct build *b, struct build_hints *ret)
+{
+	if (!b->registry[0])
+		registry_of_step(b->classic.step, b->registry,
+				 sizeof(b->registry));
+	ret->dockerfile =
+		b->spec->dockerfile ? b->spec->dockerfile : "Dockerfile";
+	ret->registry = b->registry;
+	ret->has_login = has_login(b);
 }
 
 /* The step that failed, for the caller to show. */
@@ -344,14 +379,17 @@ static int failure_error(struct build *b, struct slice text, bool is_refusal,
 			 struct error *err)
 {
 	auto_buf struct buf message = BUF_INIT(ERR_MSG_MAX);
-	enum build_cause cause =
-		message_of_build(text, dockerfile_of(b), b->registry, &message);
+	struct build_hints hints;
+	enum build_cause cause;
 
+	make_hints(b, &hints);
+	cause = message_of_build(text, &hints, &message);
 	if (cause == BUILD_CAUSE_DISK)
 		return err_set(err, ERR_LIMIT, "%s", buf_str(&message));
 	if (is_refusal && cause == BUILD_CAUSE_OTHER)
 		return http_status_error(status_of(b), text, err);
-	if (cause != BUILD_CAUSE_DOCKERFILE && !is_refusal)
+	if (cause != BUILD_CAUSE_DOCKERFILE &&
+	    cause != BUILD_CAUSE_NO_DOCKERFILE && !is_refusal)
 		note_failed_step(b);
 	if (b->ret->failed_step && b->ret->exit_code)
 		return err_set(err, ERR_PEER, "%s exited %d",

@@ -141,7 +141,14 @@ static struct slice unpaint(struct slice s)
 
 void classic_output(struct classic *c, struct slice text)
 {
+	struct slice ignored;
+
 	text = unpaint(text);
+	/* A step need not end its last line; the builder's own words do not
+	 * belong to it. */
+	if (c->output.line.len &&
+	    (is_remark(text) || parse_step(text, &ignored, &ignored)))
+		line_splitter_end(&c->output, on_line, c);
 	line_splitter_feed(&c->output, text, on_line, c);
 }
 

@@ -156,40 +156,69 @@ int message_exit_code(struct slice text)
 	return 0;
 }
 
-enum build_cause message_of_build(struct slice text, const char *dockerfile,
-				  const char *registry, struct buf *out)
+/* What to do about a registry that wants a login. */
+static void add_login_hint(const struct build_hints *hints, struct buf *out)
 {
-	text = unwrap(slice_trim(text));
-	if (has(text, "no space left on device")) {
-		buf_adds(out, "the engine's disk is full: ");
-		message_clean(text, out);
+	if (!*hints->registry)
+		buf_adds(out, "; a private base image needs a [registry "
+			      "\"HOST\"] section in the configuration");
+	else if (hints->has_login)
+		buf_addf(out,
+			 "; %s does not accept the login of [registry \"%s\"] "
+			 "in the configuration",
+			 hints->registry, hints->registry);
+	else
+		buf_addf(out,
+			 "; for a private image of %s add a [registry \"%s\"] "
+			 "section to the configuration",
+			 hints->registry, hints->registry);
+}
+
+static enum build_cause cause_of(struct slice text)
+{
+	if (has(text, "no space left on device"))
 		return BUILD_CAUSE_DISK;
-	}
-	if (is_missing_dockerfile(text)) {
-		buf_addf(out, "there is no '%s' in the commit", dockerfile);
-		return BUILD_CAUSE_DOCKERFILE;
-	}
-	if (has(text, "no active session")) {
-		buf_adds(out, "the engine has no session with us (credentials "
-			      "of base images and build secrets need one)");
+	if (is_missing_dockerfile(text))
+		return BUILD_CAUSE_NO_DOCKERFILE;
+	if (has(text, "no active session"))
 		return BUILD_CAUSE_SESSION;
-	}
-	message_clean(text, out);
-	if (is_login_wanted(text)) {
-		if (registry && *registry)
-			buf_addf(out,
-				 "; is [registry \"%s\"] of the "
-				 "configuration right?",
-				 registry);
-		else
-			buf_adds(out, "; a private base image needs a "
-				      "[registry \"HOST\"] section in the "
-				      "configuration");
+	if (is_login_wanted(text))
 		return BUILD_CAUSE_LOGIN;
-	}
 	if (has(text, "dockerfile parse error") ||
 	    has(text, "failed to reach build target") ||
-	    has(text, "target stage ") || has(text, "the Dockerfile ("))
+	    has(text, "target stage ") || has(text, "ockerfile cannot be") ||
+	    has(text, "the Dockerfile ("))
 		return BUILD_CAUSE_DOCKERFILE;
 	return BUILD_CAUSE_OTHER;
+}
+
+enum build_cause message_of_build(struct slice text,
+				  const struct build_hints *hints,
+				  struct buf *out)
+{
+	enum build_cause cause;
+
+	text = unwrap(slice_trim(text));
+	cause = cause_of(text);
+	switch (cause) {
+	case BUILD_CAUSE_NO_DOCKERFILE:
+		buf_addf(out, "there is no '%s' in the commit",
+			 hints->dockerfile);
+		break;
+	case BUILD_CAUSE_SESSION:
+		buf_adds(out, "the engine has no session with us (credentials "
+			      "of base images and build secrets need one)");
+		break;
+	case BUILD_CAUSE_DISK:
+		buf_adds(out, "the engine's disk is full: ");
+		message_clean(text, out);
+		break;
+	case BUILD_CAUSE_LOGIN:
+		message_clean(text, out);
+		add_login_hint(hints, out);
+		break;
+	default:
+		message_clean(text, out);
+	}
+	return cause;
 }

@@ -8,6 +8,8 @@
 #ifndef BUILDER_ENGINE_MESSAGE_H
 #define BUILDER_ENGINE_MESSAGE_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 
 #define ENGINE_MESSAGE_MAX 300 /* bytes of a foreign message */
@@ -27,18 +29,24 @@ int message_exit_code(struct slice text);
 
 enum build_cause {
 	BUILD_CAUSE_OTHER,
-	BUILD_CAUSE_DISK,	/* no space left */
-	BUILD_CAUSE_DOCKERFILE, /* missing, or not valid */
+	BUILD_CAUSE_DISK, /* no space left */
+	BUILD_CAUSE_NO_DOCKERFILE,
+	BUILD_CAUSE_DOCKERFILE, /* not valid */
 	BUILD_CAUSE_SESSION,	/* the session with us was lost */
 	BUILD_CAUSE_LOGIN,	/* a registry wants (other) credentials */
 };
 
-/*
- * Append the message of a failed build.  `dockerfile` is its path, `registry`
- * the host whose credentials the engine asked for last, or NULL.
- */
-enum build_cause message_of_build(struct slice text, const char *dockerfile,
-				  const char *registry, struct buf *out)
-	__attribute__((nonnull(2, 4)));
+/* What else is known about a failed build. */
+struct build_hints {
+	const char *dockerfile; /* its path */
+	const char *registry;	/* that was asked last; "" = not known */
+	bool has_login;		/* we have credentials for it */
+};
+
+/* Append the message of a failed build. */
+enum build_cause message_of_build(struct slice text,
+				  const struct build_hints *hints,
+				  struct buf *out)
+	__attribute__((nonnull(2, 3)));
 
 #endif

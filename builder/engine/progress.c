@@ -20,6 +20,7 @@
 #define STAY_MS		5000  /* with one step, while it says something */
 #define IDLE_MS		500   /* silent for so long: another may speak */
 #define TURN_MS		10000 /* longest wait of another */
+#define NEWS_MS		100 /* a transfer of no bytes that took less is none */
 #define STATUS_EVERY_MS 5000
 #define NS_PER_MS	1000000
 
@@ -374,14 +375,17 @@ static struct transfer *find_transfer(struct vertex *v, const char *id)
 	return t;
 }
 
-/* Worth a line: the end, 5 % more, or a while since the last. */
+/* Worth a line: an end, 5 % more, or a while since the last. */
 static bool is_news(const struct progress *p, const struct transfer *t,
 		    const struct trace_status *s)
 {
+	int64_t ms = (s->completed_ns - s->started_ns) / NS_PER_MS;
+
 	if (t->is_done)
 		return false;
+	/* "naming to …" and the like: over before one can read it. */
 	if (s->completed_ns)
-		return true;
+		return s->current > 0 || ms >= NEWS_MS;
 	if (s->current <= t->shown_current)
 		return false;
 	if (p->now_ms - t->shown_ms >= STATUS_EVERY_MS)
