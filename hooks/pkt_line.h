@@ -23,13 +23,13 @@ struct pkt {
  * (bad digits, too long, or a delimiter packet, which has no place here).
  */
 int pkt_parse(struct slice in, struct pkt *ret, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Append a packet; text over the limit is cut. */
 void pkt_add(struct buf *out, const void *data, size_t len)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 void pkt_addf(struct buf *out, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), nonnull));
+	__attribute__((format(printf, 2, 3), nonnull));
 void pkt_add_flush(struct buf *out) __attribute__((nonnull));
 
 #endif

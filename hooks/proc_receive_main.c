@@ -127,8 +127,9 @@ static int take_message(struct relay *r, const struct wire_frame *frame,
 	}
 	if (strcmp(type, "error") == 0)
 		return err_set(
-		    err, err_code_from_name(json_get_str(msg, "code", "peer")),
-		    "%s", json_get_str(msg, "message", "?"));
+			err,
+			err_code_from_name(json_get_str(msg, "code", "peer")),
+			"%s", json_get_str(msg, "message", "?"));
 	return 0;
 }
 
@@ -165,7 +166,7 @@ static int wait_either(int fd, struct relay *r, struct error *err)
 static int converse(struct relay *r, struct error *err)
 {
 	auto_close int fd =
-	    io_unix_connect(env_or("SLIPWAY_SOCKET", "/dev/null"), err);
+		io_unix_connect(env_or("SLIPWAY_SOCKET", "/dev/null"), err);
 	auto_buf struct buf in = BUF_INIT(WIRE_MAX + WIRE_HEAD);
 	int rc;
 
@@ -216,7 +217,7 @@ static int run(struct relay *r, struct error *err)
 				       "try again later");
 		poll(NULL, 0, (int)wait_ms);
 		wait_ms =
-		    wait_ms * 2 < RETRY_MAX_MS ? wait_ms * 2 : RETRY_MAX_MS;
+			wait_ms * 2 < RETRY_MAX_MS ? wait_ms * 2 : RETRY_MAX_MS;
 	}
 }
 

@@ -90,10 +90,10 @@ static int take_command(struct push_request *p, struct slice data,
 	    memchr(data.ptr, '\0', data.len))
 		return err_set(err, ERR_PROTO, "malformed command from git");
 	json_array_append_new(
-	    p->updates,
-	    json_pack("{s:o, s:s%, s:s%}", "ref",
-		      json_string_safe(data.ptr + head, data.len - head), "old",
-		      old.ptr, old.len, "new", new.ptr, new.len));
+		p->updates,
+		json_pack("{s:o, s:s%, s:s%}", "ref",
+			  json_string_safe(data.ptr + head, data.len - head),
+			  "old", old.ptr, old.len, "new", new.ptr, new.len));
 	return 0;
 }
 
@@ -148,9 +148,9 @@ int push_request_feed(struct push_request *p, struct slice in,
 	while (p->state != PUSH_DONE) {
 		enum push_request_state before = p->state;
 		struct pkt pkt;
-		int n =
-		    pkt_parse((struct slice){ in.ptr + taken, in.len - taken },
-			      &pkt, err);
+		int n = pkt_parse(
+			(struct slice){ in.ptr + taken, in.len - taken }, &pkt,
+			err);
 		int r;
 
 		if (n < 0)
@@ -203,13 +203,16 @@ void push_request_answer(const struct push_request *p, const json_t *results,
 
 		if (result && json_is_true(json_object_get(result, "ok"))) {
 			pkt_addf(out, "ok %s", ref);
+			if (json_is_true(
+				    json_object_get(result, "fall_through")))
+				pkt_addf(out, "option fall-through");
 			continue;
 		}
-		text_add_line(
-		    &reason,
-		    slice_str(result ? json_get_str(result, "reason", fallback)
-				     : fallback),
-		    REASON_MAX);
+		text_add_line(&reason,
+			      slice_str(result ? json_get_str(result, "reason",
+							      fallback)
+					       : fallback),
+			      REASON_MAX);
 		pkt_addf(out, "ng %s %s", ref, buf_str(&reason));
 	}
 	pkt_add_flush(out);

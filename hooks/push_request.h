@@ -45,19 +45,20 @@ void push_request_release(struct push_request *p);
  */
 int push_request_feed(struct push_request *p, struct slice in,
 		      struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Append our side of the negotiation. */
 void push_request_reply(const struct push_request *p, struct buf *out)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /*
  * Append the answer for git: a line per update, in git's order, from
- * `results` ([{"ref":…,"ok":…,"reason":…}]).  An update without a result is
- * refused with `fallback`.
+ * `results` ([{"ref":…,"ok":…,"reason":…,"fall_through":…}]).  An update
+ * without a result is refused with `fallback`; "fall_through" leaves the
+ * moving of an accepted ref to git.
  */
 void push_request_answer(const struct push_request *p, const json_t *results,
 			 const char *fallback, struct buf *out)
-    __attribute__((nonnull(1, 3, 4)));
+	__attribute__((nonnull(1, 3, 4)));
 
 #endif

@@ -69,7 +69,11 @@ static int complete(const struct config *cfg, struct store *store,
 	if (r < 0)
 		return r;
 	update.new_oid = job->commit;
-	r = strcmp(now, job->commit) == 0
+	/* Without its boundary a shallow history must not become a ref. */
+	r = repo_is_complete(cfg, job->app_id, &update.new_oid, 1, err);
+	if (r < 0)
+		return r;
+	r = r == 0 || strcmp(now, job->commit) == 0
 		    ? 0
 		    : repo_update_refs(cfg, job->app_id, &update, 1, err);
 	if (r < 0)

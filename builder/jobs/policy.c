@@ -145,6 +145,9 @@ json_t *push_plan_results(const struct push_plan *p)
 			json_object_set_new(
 				result, "reason",
 				json_string_safe(v->reason, strlen(v->reason)));
+		else if (p->falls_through)
+			json_object_set_new(result, "fall_through",
+					    json_true());
 		json_array_append_new(results, result);
 	}
 	return results;

@@ -30,6 +30,8 @@ struct push_plan {
 	size_t count;
 	struct verdict *deploy; /* the one that deploys, or NULL */
 	bool is_atomic;
+	/* git moves the refs itself after our answer (docs/PROTOCOL.md) */
+	bool falls_through;
 };
 
 void push_plan_release(struct push_plan *p);

@@ -69,6 +69,26 @@ static int present_value(struct push_job *j, const struct verdict *v,
 		       r == 0 ? ret_now : "nothing");
 }
 
+/*
+ * A push from a shallow clone whose boundary is new here: only git knows the
+ * boundary and must write it down together with the refs.  So it moves them,
+ * after the deploy, when our answer says "fall-through".
+ */
+static int find_new_boundary(struct push_job *j, struct error *err)
+{
+	const char **oids = xcalloc(j->plan.count, sizeof(*oids));
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < j->plan.count; i++)
+		if (j->plan.verdicts[i].meaning != MEANING_REFUSE)
+			oids[n++] = j->plan.verdicts[i].new_oid;
+	r = n ? repo_is_complete(j->cfg, j->app.id, oids, n, err) : 1;
+	free(oids);
+	j->plan.falls_through = r == 0;
+	return r < 0 ? r : 0;
+}
+
 /* ---- refs that only move ---- */
 
 static struct ref_update as_update(const struct verdict *v)
@@ -121,7 +141,7 @@ static int move_refs(struct push_job *j, const struct deploy *d,
 
 	updates[n++] =
 		(struct ref_update){ deploys, NULL, j->plan.deploy->new_oid };
-	for (size_t i = 0; i < j->plan.count; i++) {
+	for (size_t i = 0; i < j->plan.count && !j->plan.falls_through; i++) {
 		struct verdict *v = &j->plan.verdicts[i];
 
 		if (v == j->plan.deploy)
@@ -317,7 +337,10 @@ static int run(struct push_job *j, struct error *err)
 	if (push_options_parse(json_object_get(j->push, "options"), &j->options,
 			       &why) < 0)
 		push_plan_refuse(&j->plan, why.msg);
-	if (!j->plan.is_atomic || !j->plan.deploy)
+	r = find_new_boundary(j, err);
+	if (r < 0)
+		return r;
+	if (!j->plan.falls_through && (!j->plan.is_atomic || !j->plan.deploy))
 		store_refs(j);
 	if (!j->plan.deploy)
 		return finish(j, false, err);

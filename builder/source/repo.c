@@ -249,6 +249,26 @@ int repo_is_ancestor(const struct config *cfg, int64_t app_id,
 	return r < 0 ? r : r == 0;
 }
 
+int repo_is_complete(const struct config *cfg, int64_t app_id,
+		     const char *const *oids, size_t count, struct error *err)
+{
+	static const char *const args[] = { "rev-list", "--quiet", "--stdin",
+					    NULL };
+	auto_free char *path = repo_path(cfg, app_id);
+	auto_buf struct buf in = BUF_INIT(64 << 20);
+	auto_buf struct buf out = BUF_INIT(GIT_OUTPUT_MAX);
+	int r;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(oids[i], OID_ZERO) != 0)
+			buf_addf(&in, "%s\n", oids[i]);
+	buf_adds(&in, "--not\n--all\n");
+	r = buf_check(&in, "refs", err);
+	if (r == 0)
+		r = git(path, args, buf_slice(&in), &out, NULL, err);
+	return r < 0 ? r : r == 0;
+}
+
 int repo_set_head(const struct config *cfg, int64_t app_id, const char *branch,
 		  struct error *err)
 {

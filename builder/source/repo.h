@@ -64,6 +64,14 @@ int repo_is_ancestor(const struct config *cfg, int64_t app_id,
 		     const char *older, const char *newer, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
+/*
+ * Is all history behind these commits (or tags of them) here?  1, or 0 when a
+ * parent is missing that no shallow boundary explains, or -code.
+ */
+int repo_is_complete(const struct config *cfg, int64_t app_id,
+		     const char *const *oids, size_t count, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
 /* Which branch HEAD names, so that a clone checks it out. */
 int repo_set_head(const struct config *cfg, int64_t app_id, const char *branch,
 		  struct error *err)

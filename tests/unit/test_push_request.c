@@ -194,9 +194,10 @@ static void answers_in_gits_order(void **state)
 {
 	auto_buf struct buf in = BUF_INIT(10000);
 	auto_buf struct buf out = BUF_INIT(10000);
-	json_auto_t *results = json_pack(
-		"[{s:s, s:b, s:s}, {s:s, s:b}]", "ref", "refs/heads/b", "ok", 0,
-		"reason", "line\none\033[2J", "ref", "refs/heads/a", "ok", 1);
+	json_auto_t *results =
+		json_pack("[{s:s, s:b, s:s}, {s:s, s:b}]", "ref",
+			  "refs/heads/b", "ok", 0, "reason", "line\none\033[2J",
+			  "ref", "refs/heads/a", "ok", 1, "fall_through", 1);
 	struct push_request p;
 	struct error err;
 
@@ -210,6 +211,7 @@ static void answers_in_gits_order(void **state)
 	assert_int_equal(feed(&p, &in, &err), 0);
 	push_request_answer(&p, results, "no verdict", &out);
 	assert_string_equal(out.data, "0013ok refs/heads/a"
+				      "0017option fall-through"
 				      "001bng refs/heads/b lineone"
 				      "001eng refs/heads/c no verdict"
 				      "0000");
