@@ -1,106 +1,63 @@
-#!/bin/sh
+#!/bin/bash
 # The router: a real HAProxy with the configuration and the changes that
 # Slipway makes, in front of small HTTP servers, under load.
-#
-# Usage: tests/e2e/router.sh   (needs build/$VARIANT/tests/tools)
+. "$(dirname "$0")/lib.sh"
 
-cd "$(dirname "$0")/../.." || exit 1
-TOOLS=${TOOLS:-build/${VARIANT:-release}/tests/tools}
-PORT=$((20000 + $$ % 10000))
-A=$((PORT + 10001)) B=$((PORT + 10002))
-DATA=$(mktemp -d "${TMPDIR:-/tmp}/slipway-router.XXXXXX")
-count=0
-failures=0
-pids=
+TOOLS=${TOOLS:-$BUILD/tests/tools}
+PORT=$(free_port)
+A=$(free_port)
+B=$(free_port)
+mkdir -p "$DATA"
 
-cleanup () {
-	kill $pids 2>/dev/null
-	rm -rf "$DATA"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
-
-# `return` in a script ends the script, not the caller.
-run_script () {
-	eval "$1"
-}
-
-test_expect_success () {
-	count=$((count + 1))
-	if run_script "$2" >"$DATA/out" 2>&1
-	then
-		echo "ok $count - $1"
-	else
-		failures=$((failures + 1))
-		echo "not ok $count - $1"
-		sed 's/^/# /' "$DATA/out"
-	fi
-}
-
-test_must_fail () {
-	"$@"
-	test $? -eq 1
-}
-
-# Run a command until it succeeds, for 10 s at most.
-wait_until () {
-	tries=0
-	until "$@" >/dev/null 2>&1
-	do
-		tries=$((tries + 1))
-		test $tries -lt 200 || return 1
-		sleep 0.05
-	done
-}
-
-router () {
+router() {
 	"$TOOLS/router_tool" "$DATA" "127.0.0.1:$PORT" 20 "$@"
 }
 
-start_haproxy () {
+start_haproxy() {
 	haproxy -db -q -f "$DATA/router/haproxy.cfg" 2>"$DATA/haproxy.log" &
 	haproxy=$!
-	pids="$pids $haproxy"
-	wait_until router check
+	at_exit "kill $haproxy"
+	poll_until 10 router check
 }
 
-start_backend () { # NAME PORT
-	python3 tests/e2e/tools/backend.py "$1" 127.0.0.1 "$2" 2>"$DATA/$1.log" &
-	pids="$pids $!"
-	wait_until curl -sf "http://127.0.0.1:$2/"
+start_backend() { # NAME PORT
+	python3 "$ROOT/tests/e2e/tools/backend.py" "$1" 127.0.0.1 "$2" \
+		2>"$DATA/$1.log" &
+	at_exit "kill $!"
+	poll_until 10 curl -sf "http://127.0.0.1:$2/"
 }
 
-get () { # HOST [PATH]
+get() { # HOST [PATH]
 	curl -s -m 10 -H "Host: $1" "http://127.0.0.1:$PORT${2:-/}"
 }
 
-status () { # HOST
+status() { # HOST
 	curl -s -m 10 -o "$DATA/body" -w '%{http_code}' -H "Host: $1" \
 		"http://127.0.0.1:$PORT/"
 }
 
-serves () { # HOST NAME
+leads_to() { # HOST NAME
 	case "$(get "$1")" in
 	"$2 "*) return 0 ;;
 	esac
 	return 1
 }
 
-# Switch app 1 to and fro 20 times while loads run; drain after each.
-switch_20_times () {
-	for i in 1 2 3 4 5 6 7 8 9 10
-	do
+# Switch app 1 to and fro, 20 times; drain after each.
+switch_20_times() {
+	local i
+	for i in {1..10}; do
 		router set 1 shop.localhost 127.0.0.1:$B &&
-		serves shop.localhost b &&
+		leads_to shop.localhost b &&
 		router drain 1 10000 &&
 		router set 1 shop.localhost 127.0.0.1:$A &&
-		serves shop.localhost a &&
+		leads_to shop.localhost a &&
 		router drain 1 10000 || return 1
 	done
 }
 
 # Run 20 switches under `load` with these options; every answer must come.
-switch_under_load () {
+switch_under_load() {
 	"$TOOLS/load" -d 120 -r -H shop.localhost "$@" 127.0.0.1 $PORT \
 		>"$DATA/load" &
 	load=$!
@@ -129,9 +86,8 @@ test_expect_success 'without HAProxy a change fails with the reason' '
 	test_must_fail router set 1 shop.localhost 127.0.0.1:$A &&
 	router check 2>&1 | grep "does not run"'
 
-start_backend a $A
-start_backend b $B
-start_haproxy
+test_expect_success 'two servers and HAProxy start' '
+	start_backend a $A && start_backend b $B && start_haproxy'
 
 test_expect_success 'the admin socket is for its owner alone' '
 	test "$(stat -c %a "$DATA/router/haproxy.sock")" = 600'
@@ -148,11 +104,11 @@ s.sendall(sys.stdin.buffer.read())
 print(s.recv(4096).decode())" | grep "^HTTP/1.. 404"'
 
 test_expect_success 'an app is served on its host' '
-	router set 1 shop.localhost 127.0.0.1:$A && serves shop.localhost a'
+	router set 1 shop.localhost 127.0.0.1:$A && leads_to shop.localhost a'
 
 test_expect_success 'the host may have a port, capitals and a last dot' '
-	serves shop.localhost:8080 a && serves SHOP.LocalHost a &&
-	serves shop.localhost. a && serves SHOP.localhost.:8080 a'
+	leads_to shop.localhost:8080 a && leads_to SHOP.LocalHost a &&
+	leads_to shop.localhost. a && leads_to SHOP.localhost.:8080 a'
 
 test_expect_success 'the app sees host, protocol and the address of the client' '
 	get shop.localhost | grep "host=shop.localhost proto=http for=127.0.0.1"'
@@ -177,18 +133,18 @@ test_expect_success 'a host or an address that could be a command is refused' '
 	test "$(router apps | sort | tr "\n" " ")" = "1 2 "'
 
 test_expect_success 'a renamed app answers on the new host only' '
-	router set 1 store.localhost 127.0.0.1:$A && serves store.localhost a &&
+	router set 1 store.localhost 127.0.0.1:$A && leads_to store.localhost a &&
 	test "$(status shop.localhost)" = 404 &&
-	router set 1 shop.localhost 127.0.0.1:$A && serves shop.localhost a'
+	router set 1 shop.localhost 127.0.0.1:$A && leads_to shop.localhost a'
 
 test_expect_success 'a route that is there is left alone on demand' '
-	router absent 1 shop.localhost 127.0.0.1:$B && serves shop.localhost a &&
-	router absent 4 four.localhost 127.0.0.1:$B && serves four.localhost b'
+	router absent 1 shop.localhost 127.0.0.1:$B && leads_to shop.localhost a &&
+	router absent 4 four.localhost 127.0.0.1:$B && leads_to four.localhost b'
 
 test_expect_success 'a removed app answers 404, the others go on' '
 	router remove 2 && router remove 4 && router remove 4 &&
 	test "$(status empty.localhost)" = 404 &&
-	serves shop.localhost a && test "$(router apps)" = 1'
+	leads_to shop.localhost a && test "$(router apps)" = 1'
 
 test_expect_success '20 switches: no GET on a kept connection is lost' '
 	switch_under_load -c 16 -k'
@@ -245,44 +201,52 @@ test_expect_success 'an upgraded stream outlives a switch' '
 	assert f.readline() == b"a two\n"
 	EOF'
 
-test_expect_success 'many switches at once do not mix up apps' '
-	for i in 1 2 3 4 5 6 7 8 9 10 11 12
-	do
-		(
-			for j in 1 2 3 4
-			do
-				router set $i app$i.localhost 127.0.0.1:$A &&
-				router set $i app$i.localhost 127.0.0.1:$B &&
-				router drain $i 5000 || exit 1
-			done
-		) & jobs="$jobs $!"
-	done &&
-	for job in $jobs
-	do
+switch_often() { # APP-ID
+	local i
+	for i in 1 2 3 4; do
+		router set "$1" "app$1.localhost" 127.0.0.1:$A &&
+			router set "$1" "app$1.localhost" 127.0.0.1:$B &&
+			router drain "$1" 5000 || return 1
+	done
+}
+
+switch_apps_1_to_12() {
+	local i jobs=() job
+	for i in {1..12}; do
+		switch_often $i &
+		jobs+=($!)
+	done
+	for job in "${jobs[@]}"; do
 		wait $job || return 1
-	done &&
-	for i in 1 2 3 4 5 6 7 8 9 10 11 12
-	do
-		serves app$i.localhost b || return 1
-	done &&
-	test "$(router apps | wc -l)" = 12'
+	done
+	for i in {1..12}; do
+		leads_to app$i.localhost b || return 1
+	done
+}
+
+set_apps_13_to_20() {
+	local i
+	for i in {13..20}; do
+		router set $i app$i.localhost 127.0.0.1:$A || return 1
+	done
+}
+
+test_expect_success 'many switches at once do not mix up apps' '
+	switch_apps_1_to_12 && test "$(router apps | wc -l)" = 12'
 
 test_expect_success 'more apps than there is room for are refused by name' '
-	for i in 13 14 15 16 17 18 19 20
-	do
-		router set $i app$i.localhost 127.0.0.1:$A || return 1
-	done &&
+	set_apps_13_to_20 &&
 	test_must_fail router set 21 app21.localhost 127.0.0.1:$A &&
 	router set 21 app21.localhost 127.0.0.1:$A 2>&1 | grep router.max-apps &&
 	router remove 20 && router set 21 app21.localhost 127.0.0.1:$A &&
-	serves app21.localhost a && test "$(status app20.localhost)" = 404'
+	leads_to app21.localhost a && test "$(status app20.localhost)" = 404'
 
 test_expect_success 'after kill -9 the routes can be set again' '
 	before=$(router id) && kill -KILL $haproxy && { wait $haproxy; true; } &&
 	test_must_fail router check && start_haproxy &&
 	test "$(router id)" != "$before" && test -z "$(router apps)" &&
 	test "$(status shop.localhost)" = 404 &&
-	router set 1 shop.localhost 127.0.0.1:$B && serves shop.localhost b'
+	router set 1 shop.localhost 127.0.0.1:$B && leads_to shop.localhost b'
 
 test_expect_success 'a HAProxy that hangs is given up on after a while' '
 	kill -STOP $haproxy &&
@@ -293,5 +257,4 @@ test_expect_success 'it needs little memory' '
 	rss=$(sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p" /proc/$haproxy/status) &&
 	echo "$rss kB" && test "$rss" -lt 65536'
 
-echo "1..$count"
-test $failures -eq 0
+test_done
