@@ -195,7 +195,7 @@ static void answers_in_gits_order(void **state)
 	auto_buf struct buf in = BUF_INIT(10000);
 	auto_buf struct buf out = BUF_INIT(10000);
 	json_auto_t *results =
-		json_pack("[{s:s, s:b, s:s}, {s:s, s:b}]", "ref",
+		json_pack("[{s:s, s:b, s:s}, {s:s, s:b, s:b}]", "ref",
 			  "refs/heads/b", "ok", 0, "reason", "line\none\033[2J",
 			  "ref", "refs/heads/a", "ok", 1, "fall_through", 1);
 	struct push_request p;
