@@ -198,6 +198,13 @@ static void refuse(struct chan *c, const char *what, int r,
 	chan_end(c, STATUS_FAILED);
 }
 
+static void say_created(struct chan *c, const char *app)
+{
+	auto_free char *text = xasprintf("created app '%s'", app);
+
+	say(c, text);
+}
+
 static const char *service_name(enum exec_kind kind)
 {
 	switch (kind) {
@@ -231,7 +238,7 @@ static void start_git(struct chan *c, const struct exec_line *e)
 		return;
 	}
 	if (grant.is_new)
-		say(c, "this is a new app");
+		say_created(c, grant.app);
 	req.app = grant.app;
 	req.git_dir = grant.git_dir;
 	r = git_service_start(c->host->cfg, &req, &c->service, &err);
