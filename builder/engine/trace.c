@@ -50,13 +50,20 @@ static int decode_base64(struct slice text, struct buf *out, struct error *err)
  * An empty submessage takes 2 bytes on the wire and some hundred in memory:
  * without a bound a line of 4 MB could ask for gigabytes.
  */
+struct allowance {
+	size_t left;
+	bool is_used_up;
+};
+
 static void *bounded_alloc(void *ctx, size_t size)
 {
-	size_t *left = ctx;
+	struct allowance *a = ctx;
 
-	if (size > *left)
+	if (size > a->left) {
+		a->is_used_up = true;
 		return NULL;
-	*left -= size;
+	}
+	a->left -= size;
 	return malloc(size ? size : 1);
 }
 
@@ -66,9 +73,11 @@ static void bounded_free(void *ctx, void *p)
 	free(p);
 }
 
-static Slipway__Trace__StatusResponse *unpack(struct slice data, size_t *left)
+static Slipway__Trace__StatusResponse *unpack(struct slice data,
+					      struct allowance *allowance)
 {
-	ProtobufCAllocator allocator = { bounded_alloc, bounded_free, left };
+	ProtobufCAllocator allocator = { bounded_alloc, bounded_free,
+					 allowance };
 
 	return slipway__trace__status_response__unpack(
 		&allocator, data.len, (const uint8_t *)data.ptr);
@@ -151,8 +160,7 @@ static void read_texts(const Slipway__Trace__StatusResponse *m, struct trace *t)
 
 void trace_release(struct trace *t)
 {
-	size_t left = 0;
-	ProtobufCAllocator allocator = { bounded_alloc, bounded_free, &left };
+	ProtobufCAllocator allocator = { bounded_alloc, bounded_free, NULL };
 
 	if (!t)
 		return;
@@ -170,7 +178,7 @@ int trace_decode(struct slice base64, struct trace *ret, struct error *err)
 {
 	auto_buf struct buf data = BUF_INIT(TRACE_BYTES_MAX);
 	Slipway__Trace__StatusResponse *m;
-	size_t left = TRACE_MEMORY_MAX;
+	struct allowance allowance = { TRACE_MEMORY_MAX, false };
 	int r;
 
 	if (base64.len > TRACE_BYTES_MAX)
@@ -178,7 +186,9 @@ int trace_decode(struct slice base64, struct trace *ret, struct error *err)
 	r = decode_base64(base64, &data, err);
 	if (r < 0)
 		return r;
-	m = unpack(buf_slice(&data), &left);
+	m = unpack(buf_slice(&data), &allowance);
+	if (!m && allowance.is_used_up)
+		return err_set(err, ERR_LIMIT, "build trace: too many parts");
 	if (!m)
 		return err_set(err, ERR_PROTO, "build trace: not readable");
 	ret->message = m;
