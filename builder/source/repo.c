@@ -253,7 +253,7 @@ int repo_is_complete(const struct config *cfg, int64_t app_id,
 		     const char *const *oids, size_t count, struct error *err)
 {
 	static const char *const args[] = { "rev-list", "--quiet", "--stdin",
-					    NULL };
+					    "--not",	"--all",   NULL };
 	auto_free char *path = repo_path(cfg, app_id);
 	auto_buf struct buf in = BUF_INIT(64 << 20);
 	auto_buf struct buf out = BUF_INIT(GIT_OUTPUT_MAX);
@@ -262,7 +262,6 @@ int repo_is_complete(const struct config *cfg, int64_t app_id,
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(oids[i], OID_ZERO) != 0)
 			buf_addf(&in, "%s\n", oids[i]);
-	buf_adds(&in, "--not\n--all\n");
 	r = buf_check(&in, "refs", err);
 	if (r == 0)
 		r = git(path, args, buf_slice(&in), &out, NULL, err);
