@@ -44,6 +44,37 @@ static size_t utf8_sequence(struct slice s)
 	return len;
 }
 
+uint32_t text_next_rune(struct slice *s)
+{
+	const unsigned char *p = (const unsigned char *)s->ptr;
+	size_t len = utf8_sequence(*s);
+	uint32_t rune = p[0];
+
+	if (len == 0)
+		rune = 0xfffd;
+	else if (len > 1)
+		rune &= 0x7fu >> len;
+	for (size_t i = 1; i < len; i++)
+		rune = rune << 6 | (p[i] & 0x3f);
+	len = len ? len : 1;
+	s->ptr += len;
+	s->len -= len;
+	return rune;
+}
+
+bool text_is_utf8(struct slice s)
+{
+	while (s.len) {
+		size_t len = utf8_sequence(s);
+
+		if (len == 0)
+			return false;
+		s.ptr += len;
+		s.len -= len;
+	}
+	return true;
+}
+
 void text_add_utf8(struct buf *b, struct slice s)
 {
 	while (s.len) {

@@ -2,16 +2,16 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "builder/source/content.h"
+#include "builder/source/path.h"
 #include "builder/source/source_private.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define GAP_BLOBS_MAX	5000 /* looked at for LFS pointers */
-#define LFS_POINTER_MAX 1024
-#define ATTRIBUTES_MAX	(1 << 20)
-
-static const char lfs_head[] = "version https://git-lfs.github.com/spec/v1";
+/* Pack files are mapped in windows, so that a large one costs no memory. */
+#define MAP_WINDOW ((size_t)16 << 20)
+#define MAP_LIMIT  ((size_t)128 << 20)
 
 int source_git_error(struct error *err, const char *what)
 {
@@ -33,7 +33,11 @@ static void set_up_libgit2(void)
 		git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
 	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
 	git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
+	/* Every object is read once or twice: nothing is worth keeping. */
 	git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
+	git_libgit2_opts(GIT_OPT_DISABLE_PACK_KEEP_FILE_CHECKS, 1);
+	git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, MAP_WINDOW);
+	git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, MAP_LIMIT);
 }
 
 static int open_commit(struct source *s, const char *oid, struct error *err)
@@ -102,21 +106,28 @@ const char *source_subject(const struct source *s)
 static int read_blob(struct source *s, const git_oid *id, const char *path,
 		     size_t max_bytes, struct buf *ret, struct error *err)
 {
+	struct content c = CONTENT_INIT;
 	auto_buf struct buf data = BUF_INIT(max_bytes);
-	git_blob *blob = NULL;
-	git_object_t type;
-	size_t size;
+	uint64_t size;
+	ssize_t n = 0;
+	int r = content_size(s, id, path, &size, err);
 
-	if (git_odb_read_header(&size, &type, s->odb, id) < 0)
-		return source_git_error(err, path);
-	if (size > max_bytes)
+	if (r < 0)
+		return r;
+	if (size > max_bytes || !buf_reserve(&data, size))
 		return err_set(err, ERR_LIMIT,
 			       "'%.300s' is larger than %zu bytes", path,
 			       max_bytes);
-	if (git_blob_lookup(&blob, s->repo, id) < 0)
-		return source_git_error(err, path);
-	buf_add(&data, git_blob_rawcontent(blob), size);
-	git_blob_free(blob);
+	r = content_open(&c, s, id, path, size, err);
+	if (r < 0)
+		return r;
+	while (data.len < size && (n = content_read(&c, data.data + data.len,
+						    size - data.len, err)) > 0)
+		data.len += (size_t)n;
+	content_close(&c);
+	if (n < 0)
+		return err_wrap(err, (int)n, "'%.300s'", path);
+	data.data[size] = '\0';
 	buf_swap(ret, &data);
 	return 0;
 }
@@ -124,86 +135,24 @@ static int read_blob(struct source *s, const git_oid *id, const char *path,
 int source_file(struct source *s, const char *path, size_t max_bytes,
 		struct buf *ret, struct error *err)
 {
+	auto_free char *cleaned = path_clean(slice_str(path));
 	git_tree_entry *entry = NULL;
 	git_filemode_t mode;
-	int r = git_tree_entry_bypath(&entry, s->tree, path);
+	int r;
 
-	if (r < 0)
+	if (!path_is_inside(cleaned) ||
+	    git_tree_entry_bypath(&entry, s->tree, cleaned) < 0)
 		return err_set(err, ERR_NOTFOUND, "there is no '%.300s'", path);
 	mode = git_tree_entry_filemode(entry);
-	if (mode != GIT_FILEMODE_BLOB && mode != GIT_FILEMODE_BLOB_EXECUTABLE)
+	if (mode == GIT_FILEMODE_TREE || mode == GIT_FILEMODE_COMMIT)
 		r = err_set(err, ERR_INVALID, "'%.300s' is not a file", path);
+	else if (mode == GIT_FILEMODE_LINK)
+		r = err_set(err, ERR_INVALID,
+			    "'%.300s' is a symbolic link; it has to be a file",
+			    path);
 	else
 		r = read_blob(s, git_tree_entry_id(entry), path, max_bytes, ret,
 			      err);
 	git_tree_entry_free(entry);
 	return r;
-}
-
-/* ---- what would be missing ---- */
-
-struct gap_walk {
-	struct source *source;
-	bool wants_lfs; /* .gitattributes speaks of LFS */
-	int blobs_left;
-	int left; /* gaps still to report */
-	void (*found)(void *ctx, enum source_gap gap, const char *path);
-	void *ctx;
-};
-
-static bool is_lfs_pointer(struct source *s, const git_oid *id)
-{
-	git_blob *blob = NULL;
-	git_object_t type;
-	size_t size;
-	bool is_pointer;
-
-	if (git_odb_read_header(&size, &type, s->odb, id) < 0 ||
-	    size > LFS_POINTER_MAX || size < strlen(lfs_head) ||
-	    git_blob_lookup(&blob, s->repo, id) < 0)
-		return false;
-	is_pointer = memcmp(git_blob_rawcontent(blob), lfs_head,
-			    strlen(lfs_head)) == 0;
-	git_blob_free(blob);
-	return is_pointer;
-}
-
-static int on_gap_entry(const char *root, const git_tree_entry *entry,
-			void *ctx)
-{
-	struct gap_walk *w = ctx;
-	auto_free char *path = NULL;
-	enum source_gap gap = SOURCE_SUBMODULE;
-
-	if (git_tree_entry_filemode(entry) != GIT_FILEMODE_COMMIT) {
-		gap = SOURCE_LFS_POINTER;
-		if (!w->wants_lfs ||
-		    git_tree_entry_type(entry) != GIT_OBJECT_BLOB ||
-		    w->blobs_left-- <= 0 ||
-		    !is_lfs_pointer(w->source, git_tree_entry_id(entry)))
-			return 0;
-	}
-	path = xasprintf("%s%s", root, git_tree_entry_name(entry));
-	w->found(w->ctx, gap, path);
-	return --w->left > 0 ? 0 : -1;
-}
-
-int source_gaps(struct source *s, int limit,
-		void (*found)(void *ctx, enum source_gap gap, const char *path),
-		void *ctx, struct error *err)
-{
-	auto_buf struct buf attributes = BUF_INIT(ATTRIBUTES_MAX);
-	struct gap_walk w = { .source = s,
-			      .blobs_left = GAP_BLOBS_MAX,
-			      .left = limit,
-			      .found = found,
-			      .ctx = ctx };
-	int r = source_file(s, ".gitattributes", ATTRIBUTES_MAX, &attributes,
-			    err);
-
-	w.wants_lfs = r == 0 && strstr(buf_str(&attributes), "filter=lfs");
-	r = git_tree_walk(s->tree, GIT_TREEWALK_PRE, on_gap_entry, &w);
-	if (r < 0 && w.left > 0)
-		return source_git_error(err, "tree");
-	return 0;
 }

@@ -54,7 +54,8 @@ struct context;
 
 struct context_stats {
 	uint64_t files;	   /* regular files and links in the stream */
-	uint64_t excluded; /* left out by .dockerignore */
+	uint64_t excluded; /* left out by .dockerignore; a folder that is left
+			      out whole counts as one */
 	uint64_t bytes;	   /* of tar given out so far */
 };
 
@@ -62,11 +63,17 @@ struct context_stats {
  * A deterministic tar of the commit's tree: sorted, mtime 0, uid and gid 0,
  * modes 0644/0755, symlinks kept, pax headers for long and non-ASCII names,
  * .dockerignore (or DOCKERFILE.dockerignore) applied as BuildKit does.  The
- * Dockerfile and the ignore file are always in.
+ * Dockerfile and the ignore file are always in; submodules are not.
+ *
+ * Looks at every file's size before it returns, and streams afterwards:
+ * memory stays below some 20 MB plus mapped packs, whatever the files' sizes
+ * (a blob over 16 MB is read through a `git cat-file` of its own).
  *
  * `dockerfile` is a path in the tree; it must exist (-ERR_NOTFOUND).
- * -ERR_INVALID: the ignore file's pattern that is wrong, with its line;
- * -ERR_LIMIT: a file over 8 GiB, named, or more than 1,000,000 entries.
+ * -ERR_INVALID: the ignore file's pattern that is wrong, with its line; an
+ * object that is missing; -ERR_LIMIT: a file over 8 GiB, named, more than
+ * 1,000,000 entries, folders deeper than 256, paths over 4095 bytes, or
+ * patterns that take too long to apply.
  */
 int context_open(struct source *s, const char *dockerfile, struct context **ret,
 		 struct error *err)
