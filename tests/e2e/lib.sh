@@ -53,13 +53,18 @@ say() {
 	echo "# $*" >&5
 }
 
+# A function, so that `return` in a script ends the script alone.
+run_script() {
+	eval "$1"
+}
+
 test_expect_success() {
 	test_count=$((test_count + 1))
 	: >"$TRASH/log"
 	if [ -n "$verbose" ]; then
-		eval "$2" </dev/null >&2
+		run_script "$2" </dev/null >&2
 	else
-		eval "$2" </dev/null >"$TRASH/log" 2>&1
+		run_script "$2" </dev/null >"$TRASH/log" 2>&1
 	fi
 	local code=$?
 	cd "$TRASH" || exit 1
