@@ -31,7 +31,7 @@ struct build_secret {
 };
 
 struct build_spec {
-	const char *tag;	/* "slipway/7:12" */
+	const char *tag;	/* "slipway-f8ba0694/7:12" */
 	const char *dockerfile; /* path in the context; NULL = Dockerfile */
 	const char *stage;	/* --target; NULL = last */
 	json_t *args;		/* object of strings, or NULL; borrowed */

@@ -14,6 +14,7 @@
 #include "builder/jobs/push_options.h"
 #include "builder/jobs/transcript.h"
 #include "builder/jobs/worker.h"
+#include "builder/rollout/image_name.h"
 #include "builder/source/source.h"
 
 #include <errno.h>
@@ -226,12 +227,11 @@ static int build_with(struct deploy *d, struct engine *engine,
 		      const char *dockerfile, char **ret_image,
 		      struct error *err)
 {
-	auto_free char *tag = xasprintf("slipway/%" PRId64 ":%" PRId64,
-					d->app->id, d->release.version);
 	auto_free char *owner = NULL;
+	auto_free char *repository = NULL;
+	auto_free char *tag = NULL;
 	json_auto_t *labels = NULL;
 	struct build_spec spec = {
-		.tag = tag,
 		.dockerfile = dockerfile,
 		.stage = d->options->stage,
 		.args = d->options->build_args,
@@ -252,6 +252,9 @@ static int build_with(struct deploy *d, struct engine *engine,
 
 	if (r < 0)
 		return r;
+	repository = image_repository(owner, d->app->id);
+	tag = xasprintf("%s:%" PRId64, repository, d->release.version);
+	spec.tag = tag;
 	spec.builder = builder_kind(d->cfg->build_builder);
 	labels = json_pack("{s:s}", LABEL_OWNER, owner);
 	spec.labels = labels;

@@ -13,7 +13,7 @@ struct error;
 struct source;
 
 /*
- * Build the deploy's image, tagged slipway/APPID:VERSION, and tell the
+ * Build the deploy's image, tagged slipway-OWNER/APPID:VERSION, and tell the
  * transcript.  *ret_image (its id) is the caller's.  On failure err is the
  * one line for the pusher: "build failed: [2/3] RUN npm ci exited 1".
  */

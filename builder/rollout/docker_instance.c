@@ -26,11 +26,6 @@ char *docker_network_name(const struct docker *d, int64_t app_id)
 			 app_id);
 }
 
-char *docker_repository(int64_t app_id)
-{
-	return xasprintf("slipway/%" PRId64, app_id);
-}
-
 /* ---- blueprint ---- */
 
 static int check_commands(const struct release_plan *plan,

@@ -1,6 +1,7 @@
 /*
  * After the switch: the old release ends; and the end of an app.
  */
+#include "builder/rollout/image_name.h"
 #include "builder/rollout/docker_target.h"
 
 #include "base/cleanup.h"
@@ -124,7 +125,7 @@ static int untag_old(struct docker *d, const struct release *releases,
 static int forget_images(struct docker *d, const struct app *app, int64_t live,
 			 struct error *err)
 {
-	auto_free char *repo = docker_repository(app->id);
+	auto_free char *repo = image_repository(d->owner, app->id);
 	struct release *releases = NULL;
 	char **tags = NULL;
 	int count = 0;

@@ -55,9 +55,6 @@ struct docker *docker_of(struct target *t) __attribute__((nonnull));
 /* "slipway-OWNER8-7"; the caller frees it. */
 char *docker_network_name(const struct docker *d, int64_t app_id)
 	__attribute__((nonnull));
-/* "slipway/7", the repository of the app's images; the caller frees it. */
-char *docker_repository(int64_t app_id);
-
 /* ---- docker_instance.c ---- */
 
 /*
