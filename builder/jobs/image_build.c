@@ -50,6 +50,9 @@ static void on_line(void *ctx, struct slice line)
 {
 	struct building *b = ctx;
 
+	/* BuildKit's blank lines between steps; and our tag is ours alone. */
+	if (line.len == 0 || slice_starts(line, "Successfully tagged "))
+		return;
 	transcript_output(b->deploy->out, line);
 }
 
