@@ -22,6 +22,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define OWNER "slipway-engine-test"
@@ -384,9 +385,12 @@ static void print_result(const struct building *b,
 {
 	struct slice rest =
 		slice_str(ret->failed_output ? ret->failed_output : "");
+	struct rusage usage = { .ru_maxrss = 0 };
 	struct slice line;
 
-	printf("lines %zu\nlongest %zu\n", b->lines, b->longest);
+	getrusage(RUSAGE_SELF, &usage);
+	printf("lines %zu\nlongest %zu\npeak-kb %ld\n", b->lines, b->longest,
+	       usage.ru_maxrss);
 	if (ret->image)
 		printf("image %s\nsteps %d\ncached %d\n", ret->image,
 		       ret->steps, ret->steps_cached);
