@@ -21,6 +21,10 @@ struct context {
 	struct dockerignore ignore;
 	char *keep[SELECTION_KEEP_MAX]; /* Dockerfile, ignore file */
 	struct selection *selection;
+	/* Of files and links, in their order, from the first look at them. */
+	uint64_t *sizes;
+	size_t sizes_count;
+	size_t sizes_at;
 	/* What is given out, in this order: */
 	struct buf head; /* headers, or the end of the archive */
 	size_t head_at;
@@ -72,6 +76,20 @@ static int check_dockerfile(struct context *c, const char *given,
 }
 
 /* Symlinks, too: their targets have to fit into a header. */
+static int check_size(const struct walk_entry *e, uint64_t size,
+		      struct error *err)
+{
+	if (size > TAR_SIZE_MAX)
+		return err_set(err, ERR_LIMIT, "'%.300s' is larger than 8 GiB",
+			       e->path.ptr);
+	if (e->kind == WALK_SYMLINK && size > WALK_PATH_MAX)
+		return err_set(err, ERR_LIMIT,
+			       "'%.300s': the link's target is longer than %d "
+			       "bytes",
+			       e->path.ptr, WALK_PATH_MAX);
+	return 0;
+}
+
 static int check_entry(struct context *c, const struct walk_entry *e,
 		       struct error *err)
 {
@@ -81,16 +99,16 @@ static int check_entry(struct context *c, const struct walk_entry *e,
 	if (e->kind == WALK_FOLDER)
 		return 0;
 	r = content_size(c->source, &e->id, e->path.ptr, &size, err);
+	if (r == 0)
+		r = check_size(e, size, err);
 	if (r < 0)
 		return r;
-	if (size > TAR_SIZE_MAX)
-		return err_set(err, ERR_LIMIT, "'%.300s' is larger than 8 GiB",
-			       e->path.ptr);
-	if (e->kind == WALK_SYMLINK && size > WALK_PATH_MAX)
-		return err_set(err, ERR_LIMIT,
-			       "'%.300s': the link's target is longer than %d "
-			       "bytes",
-			       e->path.ptr, WALK_PATH_MAX);
+	/* Doubled at powers of two. */
+	if ((c->sizes_count & (c->sizes_count - 1)) == 0)
+		c->sizes = xrealloc(c->sizes,
+				    (c->sizes_count ? 2 * c->sizes_count : 1) *
+					    sizeof(*c->sizes));
+	c->sizes[c->sizes_count++] = size;
 	return 0;
 }
 
@@ -149,6 +167,7 @@ void context_close(struct context *c)
 	for (size_t i = 0; i < ARRAY_SIZE(c->keep); i++)
 		free(c->keep[i]);
 	buf_release(&c->head);
+	free(c->sizes);
 	free(c->name);
 	free(c);
 }
@@ -160,54 +179,39 @@ const struct context_stats *context_stats(const struct context *c)
 
 /* ---- entries ---- */
 
-/* The target of a symlink, whose size was checked. */
-static int read_target(struct context *c, const struct walk_entry *e,
-		       char **ret, struct error *err)
-{
-	uint64_t size;
-	int r = content_size(c->source, &e->id, e->path.ptr, &size, err);
-
-	if (r == 0)
-		r = content_open(&c->content, c->source, &e->id, e->path.ptr,
-				 size, err);
-	if (r < 0)
-		return r;
-	*ret = slice_dup((struct slice){ c->content.data, (size_t)size });
-	content_close(&c->content);
-	return 0;
-}
-
 static int add_symlink(struct context *c, const struct walk_entry *e,
-		       struct error *err)
+		       uint64_t size, struct error *err)
 {
 	auto_free char *target = NULL;
-	struct tar_entry t = { .type = TAR_SYMLINK, .name = e->path.ptr };
-	int r = read_target(c, e, &target, err);
+	struct tar_entry t = { .type = TAR_SYMLINK,
+			       .name = e->path.ptr,
+			       .mode = 0777 };
+	int r = content_open(&c->content, c->source, &e->id, t.name, size, err);
 
 	if (r < 0)
 		return r;
-	t.mode = 0777;
+	/* check_size: it is held whole */
+	target = slice_dup((struct slice){ c->content.data, (size_t)size });
+	content_close(&c->content);
 	t.link = target;
 	return tar_add_header(&c->head, &t, err);
 }
 
 static int add_file(struct context *c, const struct walk_entry *e,
-		    struct error *err)
+		    uint64_t size, struct error *err)
 {
-	struct tar_entry t = { .type = TAR_FILE, .name = e->path.ptr };
-	int r = content_size(c->source, &e->id, t.name, &t.size, err);
+	struct tar_entry t = { .type = TAR_FILE,
+			       .name = e->path.ptr,
+			       .mode = e->kind == WALK_EXECUTABLE ? 0755 : 0644,
+			       .size = size };
+	int r = tar_add_header(&c->head, &t, err);
 
 	if (r < 0)
 		return r;
-	t.mode = e->kind == WALK_EXECUTABLE ? 0755 : 0644;
-	r = tar_add_header(&c->head, &t, err);
-	if (r < 0)
-		return r;
-	c->padding = tar_padding(t.size);
+	c->padding = tar_padding(size);
 	free(c->name);
 	c->name = slice_dup(e->path);
-	return content_open(&c->content, c->source, &e->id, t.name, t.size,
-			    err);
+	return content_open(&c->content, c->source, &e->id, t.name, size, err);
 }
 
 static int add_entry(struct context *c, const struct walk_entry *e,
@@ -216,12 +220,17 @@ static int add_entry(struct context *c, const struct walk_entry *e,
 	struct tar_entry folder = { .type = TAR_FOLDER,
 				    .name = e->path.ptr,
 				    .mode = 0755 };
+	uint64_t size;
 
 	if (e->kind == WALK_FOLDER)
 		return tar_add_header(&c->head, &folder, err);
+	if (c->sizes_at == c->sizes_count)
+		return err_set(err, ERR_BUG, "'%.300s': was not there before",
+			       e->path.ptr);
+	size = c->sizes[c->sizes_at++];
 	c->stats.files++;
-	return e->kind == WALK_SYMLINK ? add_symlink(c, e, err)
-				       : add_file(c, e, err);
+	return e->kind == WALK_SYMLINK ? add_symlink(c, e, size, err)
+				       : add_file(c, e, size, err);
 }
 
 /* Prepare the next entry, or the end of the archive; then nothing. */
