@@ -49,11 +49,15 @@ static void put_text(char *field, size_t size, struct slice text)
 	memcpy(field, text.ptr, text.len < size ? text.len : size);
 }
 
-static bool is_ascii(struct slice s)
+/*
+ * May it stand in a header as it is?  Records are for UTF-8: bytes that are
+ * none are better off in the header, where readers take them as they are.
+ */
+static bool is_plain(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
 		if ((unsigned char)s.ptr[i] >= 0x80)
-			return false;
+			return !text_is_utf8(s);
 	return true;
 }
 
@@ -68,7 +72,7 @@ static bool split_name(struct slice name, struct slice *ret_prefix,
 
 	*ret_prefix = (struct slice){ "", 0 };
 	*ret_name = name;
-	if (!is_ascii(name))
+	if (!is_plain(name))
 		return false;
 	if (name.len <= NAME_FIELD)
 		return true;
@@ -85,7 +89,7 @@ static bool split_name(struct slice name, struct slice *ret_prefix,
 
 static bool link_fits(struct slice link)
 {
-	return link.len <= NAME_FIELD && is_ascii(link);
+	return link.len <= NAME_FIELD && is_plain(link);
 }
 
 static void put_checksum(struct header *h)
@@ -165,9 +169,6 @@ static void add_pax(struct buf *out, struct slice name, struct slice link)
 
 	if (!has_path && !has_link)
 		return;
-	if ((has_path && !text_is_utf8(name)) ||
-	    (has_link && !text_is_utf8(link)))
-		add_record(&records, "hdrcharset", slice_str("BINARY"));
 	if (has_path)
 		add_record(&records, "path", name);
 	if (has_link)

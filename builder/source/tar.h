@@ -30,8 +30,8 @@ struct tar_entry {
 };
 
 /*
- * Append the header blocks.  Names that are not UTF-8 are marked as binary
- * (hdrcharset), which readers that do not know it ignore.
+ * Append the header blocks.  A name that is not UTF-8 and needs a record goes
+ * into it as it is, which all readers in use accept.
  *
  * 0, or -ERR_LIMIT, naming the file: content over 8 GiB, a name or target
  * over TAR_NAME_MAX.
