@@ -46,24 +46,24 @@ void buf_swap(struct buf *a, struct buf *b) __attribute__((nonnull));
 
 /* Append.  What goes over the maximum is cut and marked. */
 void buf_add(struct buf *b, const void *data, size_t len)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 void buf_adds(struct buf *b, const char *text) __attribute__((nonnull));
 void buf_addc(struct buf *b, char c) __attribute__((nonnull));
 void buf_addf(struct buf *b, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), nonnull));
+	__attribute__((format(printf, 2, 3), nonnull));
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
-    __attribute__((format(printf, 2, 0), nonnull(1, 2)));
+	__attribute__((format(printf, 2, 0), nonnull(1, 2)));
 
 /* Drop the first `len` bytes (all, when it is more). */
 void buf_consume(struct buf *b, size_t len) __attribute__((nonnull));
 
 /* Make room for `len` more bytes; false when that is over the maximum. */
 bool buf_reserve(struct buf *b, size_t len)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* 0, or -ERR_LIMIT "what: longer than N bytes" when something was cut. */
 int buf_check(const struct buf *b, const char *what, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* The content as a C string ("" when empty), valid until the next change. */
 const char *buf_str(const struct buf *b) __attribute__((nonnull));
@@ -79,7 +79,7 @@ struct slice buf_slice(const struct buf *b) __attribute__((nonnull));
  * Returns 0, -ERR_SYS, or -ERR_LIMIT when the maximum was reached.
  */
 int buf_read_fd(struct buf *b, int fd, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 struct slice slice_str(const char *text) __attribute__((nonnull));
 bool slice_eq(struct slice s, const char *text) __attribute__((nonnull));
@@ -90,7 +90,7 @@ bool slice_starts(struct slice s, const char *prefix) __attribute__((nonnull));
  * line without LF counts as a line.
  */
 bool slice_line(struct slice *rest, struct slice *ret_line)
-    __attribute__((nonnull));
+	__attribute__((nonnull));
 
 /* Without ASCII white space at both ends. */
 struct slice slice_trim(struct slice s);
@@ -104,6 +104,6 @@ void *xcalloc(size_t count, size_t size) __attribute__((malloc));
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *text) __attribute__((nonnull));
 char *xasprintf(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2), nonnull));
+	__attribute__((format(printf, 1, 2), nonnull));
 
 #endif

@@ -40,15 +40,15 @@ struct error {
 
 /* Fill in *err and return -code. */
 int err_set(struct error *err, enum err_code code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4), nonnull));
+	__attribute__((format(printf, 3, 4), nonnull));
 
 /* As err_set with ERR_SYS; ": strerror(sys)" is appended. */
 int err_errno(struct error *err, int sys, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4), nonnull));
+	__attribute__((format(printf, 3, 4), nonnull));
 
 /* Put "context: " in front of the message of a failure `r` and return r. */
 int err_wrap(struct error *err, int r, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4), nonnull));
+	__attribute__((format(printf, 3, 4), nonnull));
 
 /*
  * The text of *err that a pusher may see: paths below `hide` (the data

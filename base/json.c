@@ -19,7 +19,7 @@ static bool store(const struct json_field *f, json_t *value, char *at)
 	case JSON_FIELD_STRING:
 		if (!json_is_string(value) ||
 		    strlen(json_string_value(value)) !=
-			json_string_length(value))
+			    json_string_length(value))
 			return false;
 		*(const char **)(void *)at = json_string_value(value);
 		return true;

@@ -45,7 +45,7 @@ struct json_field {
  */
 int json_read(const json_t *doc, const struct json_field *fields,
 	      const char *where, void *target, struct error *err)
-    __attribute__((nonnull(2, 3, 4, 5), warn_unused_result));
+	__attribute__((nonnull(2, 3, 4, 5), warn_unused_result));
 
 /*
  * Parse one JSON text (NUL inside strings allowed).  *ret_doc is the

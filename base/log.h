@@ -15,7 +15,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_init(const char *part, enum log_level level) __attribute__((nonnull));
 
 void log_line(enum log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), nonnull));
+	__attribute__((format(printf, 2, 3), nonnull));
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)

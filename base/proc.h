@@ -44,7 +44,7 @@ struct proc_spec {
 
 /* Start it.  0 with *ret_pid, or -ERR_SYS naming the failed step. */
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * Start it with fds 0, 1 and 2 as pipes (spec->fds must not list them), feed
@@ -56,7 +56,7 @@ int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, struct error *err)
  */
 int proc_run(const struct proc_spec *spec, struct slice input, struct buf *out,
 	     struct buf *errors, int timeout_ms, struct error *err)
-    __attribute__((nonnull(1, 3, 6), warn_unused_result));
+	__attribute__((nonnull(1, 3, 6), warn_unused_result));
 
 /* Exit code of a wait status; 128 + signal for a death by signal. */
 int proc_exit_code(int wait_status);

@@ -172,9 +172,9 @@ int wire_call(int fd, json_t *request, json_t **ret_reply, struct error *err)
 		return r;
 	if (strcmp(type, "error") == 0) {
 		r = err_set(
-		    err,
-		    err_code_from_name(json_get_str(reply, "code", "peer")),
-		    "%s", json_get_str(reply, "message", "?"));
+			err,
+			err_code_from_name(json_get_str(reply, "code", "peer")),
+			"%s", json_get_str(reply, "message", "?"));
 		json_decref(reply);
 		return r;
 	}

@@ -38,7 +38,7 @@ struct wire_frame {
  * whole yet, or -ERR_PROTO.  Does no I/O.
  */
 int wire_parse(struct slice in, struct wire_frame *ret_frame, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Append a frame to `out`. `len` is at most WIRE_MAX. */
 void wire_add(struct buf *out, enum wire_kind kind, const void *data,
@@ -49,12 +49,12 @@ void wire_add_message(struct buf *out, json_t *msg) __attribute__((nonnull));
 
 /* Blocking: send a message and drop it.  0 or -code. */
 int wire_send(int fd, json_t *msg, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Blocking: send stream bytes, split into frames as needed.  0 or -code. */
 int wire_send_data(int fd, enum wire_kind kind, const void *data, size_t len,
 		   struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * Blocking: read one frame into `in` (initialised with at least WIRE_MAX +
@@ -70,7 +70,7 @@ int wire_recv(int fd, struct buf *in, struct wire_frame *ret_frame,
  */
 int wire_message(const struct wire_frame *frame, json_t **ret_msg,
 		 const char **ret_type, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* The message {"type":"error","code":…,"message":…}. */
 json_t *wire_error(const struct error *e) __attribute__((nonnull));
@@ -80,6 +80,6 @@ json_t *wire_error(const struct error *e) __attribute__((nonnull));
  * reply.  A reply of type "error" becomes a failure with its code and text.
  */
 int wire_call(int fd, json_t *request, json_t **ret_reply, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

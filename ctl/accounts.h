@@ -35,6 +35,6 @@ struct accounts {
  */
 int accounts_get(const struct config *cfg, struct accounts *ret,
 		 struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -21,7 +21,7 @@ static json_t *command_message(int argc, char *const *argv)
 
 	for (int i = 0; i < argc; i++)
 		json_array_append_new(
-		    words, json_string_safe(argv[i], strlen(argv[i])));
+			words, json_string_safe(argv[i], strlen(argv[i])));
 	return json_pack("{s:s, s:o, s:b}", "type", "command", "argv", words,
 			 "tty", isatty(STDOUT_FILENO));
 }
@@ -49,21 +49,23 @@ static int take_frame(const struct wire_frame *frame, int *ret_status,
 	int r;
 
 	if (frame->kind == WIRE_STDOUT || frame->kind == WIRE_STDERR)
-		return io_write_all(
-		    frame->kind == WIRE_STDOUT ? STDOUT_FILENO : STDERR_FILENO,
-		    frame->payload.ptr, frame->payload.len, err);
+		return io_write_all(frame->kind == WIRE_STDOUT ? STDOUT_FILENO
+							       : STDERR_FILENO,
+				    frame->payload.ptr, frame->payload.len,
+				    err);
 	r = wire_message(frame, &msg, &type, err);
 	if (r < 0)
 		return r;
 	if (strcmp(type, "exit") == 0) {
 		*ret_status =
-		    (int)json_integer_value(json_object_get(msg, "status"));
+			(int)json_integer_value(json_object_get(msg, "status"));
 		return 1;
 	}
 	if (strcmp(type, "error") == 0)
 		return err_set(
-		    err, err_code_from_name(json_get_str(msg, "code", "peer")),
-		    "%s", json_get_str(msg, "message", "?"));
+			err,
+			err_code_from_name(json_get_str(msg, "code", "peer")),
+			"%s", json_get_str(msg, "message", "?"));
 	return 0;
 }
 

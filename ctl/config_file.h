@@ -14,6 +14,6 @@ struct error;
  * 0, -ERR_NOTFOUND, -ERR_INVALID
  */
 int config_file_read(struct config *c, const char *path, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

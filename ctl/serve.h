@@ -13,13 +13,13 @@ struct error;
  * root the parts become the users of the configuration.
  */
 int serve(const struct config *cfg, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * `slipway check`: look for what would keep it from working, one line each
  * on stdout.  Returns the number of problems, or -code.
  */
 int serve_check(const struct config *cfg, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

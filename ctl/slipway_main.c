@@ -29,11 +29,11 @@ struct arguments {
 };
 
 static const char usage[] =
-    "usage: slipway [-c FILE] [-o section.key=value]... serve\n"
-    "       slipway [-c FILE] [-o section.key=value]... check\n"
-    "       slipway [--socket PATH] COMMAND [ARGUMENT]...\n"
-    "\n"
-    "`slipway help` lists the commands of a running server; slipway(1).\n";
+	"usage: slipway [-c FILE] [-o section.key=value]... serve\n"
+	"       slipway [-c FILE] [-o section.key=value]... check\n"
+	"       slipway [--socket PATH] COMMAND [ARGUMENT]...\n"
+	"\n"
+	"`slipway help` lists the commands of a running server; slipway(1).\n";
 
 /*
  * Parse options up to the first word; `serve` and `check` may have theirs

@@ -38,7 +38,7 @@ struct supervisor {
 
 /* Block the signals that the loop reads.  0 or -ERR_SYS */
 int supervisor_init(struct supervisor *s, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 void supervisor_release(struct supervisor *s);
 
 /*
@@ -46,7 +46,7 @@ void supervisor_release(struct supervisor *s);
  * On failure those that run are stopped.  0 or -code
  */
 int supervisor_start(struct supervisor *s, struct error *err)
-    __attribute__((nonnull, warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 /* Restart what dies until SIGTERM or SIGINT, then stop all. */
 void supervisor_run(struct supervisor *s) __attribute__((nonnull));

@@ -126,8 +126,8 @@ static void a_quiet_step_says_that_it_runs(void **state)
 	transcript_tick(&t);
 	transcript_close(&t);
 	read_back(&b);
-	assert_string_equal(
-		b.data, "       still running: [3/7] RUN make (1m40s)\n");
+	assert_string_equal(b.data,
+			    "       still running: [3/7] RUN make (1m40s)\n");
 }
 
 int main(void)

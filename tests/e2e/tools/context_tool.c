@@ -64,8 +64,8 @@ static int stream(struct source *s, const char *dockerfile, bool wants_stats)
 	if (r < 0)
 		return fail(&err);
 	while ((n = context_read(c, chunk, sizeof(chunk), &err)) > 0)
-		if (!wants_stats && io_write_all(STDOUT_FILENO, chunk,
-						 (size_t)n, &err) < 0)
+		if (!wants_stats &&
+		    io_write_all(STDOUT_FILENO, chunk, (size_t)n, &err) < 0)
 			break;
 	if (n == 0 && wants_stats)
 		print_stats(context_stats(c));
