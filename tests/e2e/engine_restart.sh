@@ -9,14 +9,13 @@ DOCKERD_OPTIONS="--data-root $own/data --exec-root $own/exec --bridge none"
 export DOCKERD_OPTIONS
 
 own_engine() {
-	ROOT_STATE=$own/state
-	contrib/engine "$1" "$ROOT_STATE"
+	"$ROOT/contrib/engine" "$1" "$own/state"
 }
 
 engine_ready() {
 	mkdir -p "$own" && chmod 755 "$own" &&
-		(cd "$ROOT" && own_engine start >&2 &&
-			contrib/base-image "$BASE_IMAGE")
+		own_engine start >&2 &&
+		"$ROOT/contrib/base-image" "$BASE_IMAGE"
 }
 
 kill_engine() {
@@ -25,7 +24,7 @@ kill_engine() {
 }
 
 end_engine() {
-	(cd "$ROOT" && own_engine stop)
+	own_engine stop
 	# What a killed engine left behind.
 	for pid in $(pgrep -f "$own/exec"); do
 		kill -KILL "$pid" 2>/dev/null

@@ -177,8 +177,8 @@ api() {
 }
 
 engine_ready() {
-	contrib/engine start "$ROOT/build/engine" >&2 &&
-		contrib/base-image "$BASE_IMAGE"
+	"$ROOT/contrib/engine" start "$ROOT/build/engine" >&2 &&
+		"$ROOT/contrib/base-image" "$BASE_IMAGE"
 }
 
 # Containers, networks and images of this server, and nothing else.
