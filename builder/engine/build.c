@@ -4,17 +4,15 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "builder/engine/build_lines.h"
+#include "builder/engine/build_reply.h"
 #include "builder/engine/build_request.h"
-#include "builder/engine/classic.h"
+#include "builder/engine/build_upload.h"
 #include "builder/engine/engine.h"
 #include "builder/engine/grpc_calls.h"
 #include "builder/engine/http.h"
 #include "builder/engine/image.h"
 #include "builder/engine/message.h"
-#include "builder/engine/progress.h"
 #include "builder/engine/session.h"
-#include "builder/engine/trace.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -23,12 +21,9 @@
 
 #define PATH_BYTES_MAX	 (512 * 1024) /* the engine's limit is 1 MiB */
 #define HEADER_BYTES_MAX (512 * 1024)
-/* Of the context, kept until the engine has taken the request. */
-#define REPLAY_MAX	(1024 * 1024)
-#define UPLOAD_CHUNK	(256 * 1024L)
-#define POLL_MS		200
-#define ASK_CANCEL_MS	100
-#define TRACE_COMPLAINT "(part of the engine's progress could not be read)"
+#define UPLOAD_CHUNK	 (256 * 1024L)
+#define POLL_MS		 200
+#define ASK_CANCEL_MS	 100
 
 enum stop { STOP_NONE, STOP_CANCELED, STOP_TIMEOUT, STOP_IDLE, STOP_READ };
 
@@ -45,137 +40,27 @@ struct build {
 	struct session *session;
 	char session_id[SESSION_ID_MAX];
 	char registry[256]; /* whose credentials were asked for last */
-	/* the context; `kept` may be sent again in another mode */
-	struct buf kept;
-	size_t kept_sent;
-	bool is_keeping;
-	bool at_end;
-	/* the reply */
-	struct build_lines lines;
-	struct progress *progress;
-	struct classic classic;
-	char *image;
-	char *failure;
-	int failure_code;
-	bool has_complained;
+	struct build_upload upload;
+	struct build_reply reply;
 	/* clocks */
 	int64_t began_ms;
 	int64_t heard_ms;
 	int64_t asked_ms;
 };
 
-/* ---- context ---- */
-
-/* A piece that was sent before; 0 when there is none (left). */
-static size_t read_kept(struct build *b, char *data, size_t size)
-{
-	size_t left = b->kept.len - b->kept_sent;
-	size_t len = left < size ? left : size;
-
-	if (len)
-		memcpy(data, b->kept.data + b->kept_sent, len);
-	b->kept_sent += len;
-	return len;
-}
-
-static void keep(struct build *b, const char *data, size_t len)
-{
-	if (!b->is_keeping)
-		return;
-	buf_add(&b->kept, data, len);
-	b->kept_sent = b->kept.len;
-	if (b->kept.is_truncated) {
-		b->is_keeping = false;
-		b->kept_sent = 0;
-		buf_release(&b->kept);
-	}
-}
+/* ---- what goes to and fro ---- */
 
 static size_t on_read(char *data, size_t size, size_t count, void *ctx)
 {
 	struct build *b = ctx;
-	size_t len = read_kept(b, data, size * count);
-	ssize_t n;
+	ssize_t n = build_upload_read(&b->upload, data, size * count);
 
 	b->heard_ms = clock_ms();
-	if (len)
-		return len;
-	if (b->at_end)
-		return 0;
-	n = b->spec->read(b->spec->ctx, data, size * count);
 	if (n < 0) {
 		b->stop = STOP_READ;
 		return CURL_READFUNC_ABORT;
 	}
-	if (n == 0)
-		b->at_end = true;
-	keep(b, data, (size_t)n);
-	b->heard_ms = clock_ms();
 	return (size_t)n;
-}
-
-/* ---- reply ---- */
-
-static void on_line(void *ctx, struct slice line)
-{
-	struct build *b = ctx;
-
-	b->spec->line(b->spec->ctx, line);
-}
-
-static void on_step(void *ctx, const char *name)
-{
-	struct build *b = ctx;
-
-	if (b->spec->step)
-		b->spec->step(b->spec->ctx, name);
-}
-
-static void complain(struct build *b)
-{
-	if (!b->has_complained)
-		on_line(b, slice_str(TRACE_COMPLAINT));
-	b->has_complained = true;
-}
-
-static void on_trace(struct build *b, struct slice base64)
-{
-	auto_trace struct trace trace = { 0 };
-	struct error ignored;
-
-	if (trace_decode(base64, &trace, &ignored) < 0)
-		complain(b);
-	else
-		progress_update(b->progress, &trace, clock_ms());
-}
-
-static void on_event(void *ctx, const struct build_event *event)
-{
-	struct build *b = ctx;
-
-	switch (event->kind) {
-	case BUILD_EVENT_TRACE:
-		on_trace(b, event->text);
-		break;
-	case BUILD_EVENT_OUTPUT:
-		classic_output(&b->classic, event->text);
-		break;
-	case BUILD_EVENT_STATUS:
-		classic_status(&b->classic, event->id, event->text);
-		break;
-	case BUILD_EVENT_IMAGE:
-		free(b->image);
-		b->image = slice_dup(event->text);
-		break;
-	case BUILD_EVENT_ERROR:
-		free(b->failure);
-		b->failure = slice_dup(event->text);
-		b->failure_code = event->code;
-		break;
-	case BUILD_EVENT_BAD:
-		complain(b);
-		break;
-	}
 }
 
 static long status_of(const struct build *b)
@@ -195,7 +80,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 	if (status_of(b) != 200)
 		buf_add(&b->refusal, piece.ptr, piece.len);
 	else
-		build_lines_feed(&b->lines, piece, on_event, b);
+		build_reply_feed(&b->reply, piece);
 	return piece.len;
 }
 
@@ -277,7 +162,7 @@ static int run_transfer(struct build *b, CURLcode *ret_code, struct error *err)
 			return err_set(err, ERR_BUG, "build: %s",
 				       curl_multi_strerror(code));
 		serve_session(b);
-		progress_tick(b->progress, clock_ms());
+		build_reply_tick(&b->reply);
 		if (!running || should_stop(b))
 			break;
 		r = wait_for_news(b, err);
@@ -345,34 +230,12 @@ static bool has_login(const struct build *b)
 static void make_hints(struct build *b, struct build_hints *ret)
 {
 	if (!b->registry[0])
-		registry_of_step(b->classic.step, b->registry,
+		registry_of_step(b->reply.classic.step, b->registry,
 				 sizeof(b->registry));
 	ret->dockerfile =
 		b->spec->dockerfile ? b->spec->dockerfile : "Dockerfile";
 	ret->registry = b->registry;
 	ret->has_login = has_login(b);
-}
-
-/* The step that failed, for the caller to show. */
-static void note_failed_step(struct build *b)
-{
-	struct progress_summary sum;
-	struct build_result *ret = b->ret;
-
-	progress_summary(b->progress, &sum);
-	ret->exit_code = b->failure_code;
-	if (!ret->exit_code)
-		ret->exit_code = message_exit_code(slice_str(b->failure));
-	if (sum.failed_step) {
-		ret->failed_step = xstrdup(sum.failed_step);
-		ret->failed_output = progress_failed_output(b->progress);
-		if (!ret->exit_code)
-			ret->exit_code =
-				message_exit_code(slice_str(sum.failed_error));
-	} else if (b->classic.step) {
-		ret->failed_step = xstrdup(b->classic.step);
-		ret->failed_output = line_tail_text(&b->classic.tail);
-	}
 }
 
 static int failure_error(struct build *b, struct slice text, bool is_refusal,
@@ -390,7 +253,7 @@ static int failure_error(struct build *b, struct slice text, bool is_refusal,
 		return http_status_error(status_of(b), text, err);
 	if (cause != BUILD_CAUSE_DOCKERFILE &&
 	    cause != BUILD_CAUSE_NO_DOCKERFILE && !is_refusal)
-		note_failed_step(b);
+		build_reply_failed_step(&b->reply, b->ret);
 	if (b->ret->failed_step && b->ret->exit_code)
 		return err_set(err, ERR_PEER, "%s exited %d",
 			       b->ret->failed_step, b->ret->exit_code);
@@ -412,8 +275,8 @@ static int find_image(struct build *b, struct error *err)
 	struct image_info info;
 	int r;
 
-	if (b->image && !engine_info(b->engine)->is_podman) {
-		b->ret->image = TAKE_PTR(b->image);
+	if (b->reply.image && !engine_info(b->engine)->is_podman) {
+		b->ret->image = TAKE_PTR(b->reply.image);
 		return 0;
 	}
 	r = image_inspect(b->engine, b->spec->tag, &info, err);
@@ -427,11 +290,7 @@ static int find_image(struct build *b, struct error *err)
 
 static int succeed(struct build *b, struct error *err)
 {
-	struct progress_summary sum;
-
-	progress_summary(b->progress, &sum);
-	b->ret->steps = sum.steps + b->classic.steps;
-	b->ret->steps_cached = sum.steps_cached + b->classic.steps_cached;
+	build_reply_steps(&b->reply, b->ret);
 	return find_image(b, err);
 }
 
@@ -439,13 +298,12 @@ static int conclude(struct build *b, CURLcode code, struct error *err)
 {
 	auto_free char *refusal = NULL;
 
-	build_lines_end(&b->lines, on_event, b);
-	progress_finish(b->progress, clock_ms());
-	classic_end(&b->classic);
+	build_reply_end(&b->reply);
 	if (b->stop != STOP_NONE)
 		return stop_error(b, err);
-	if (b->failure)
-		return failure_error(b, slice_str(b->failure), false, err);
+	if (b->reply.failure)
+		return failure_error(b, slice_str(b->reply.failure), false,
+				     err);
 	if (code != CURLE_OK)
 		return http_curl_error(b->engine, b->easy, code, err);
 	if (status_of(b) == 200)
@@ -530,23 +388,14 @@ static int transfer(struct build *b, struct error *err)
 	return r;
 }
 
-static void reset_reply(struct build *b)
-{
-	build_lines_release(&b->lines);
-	build_lines_init(&b->lines);
-	classic_release(&b->classic);
-	classic_init(&b->classic, on_line, on_step, b);
-	progress_free(b->progress);
-	b->progress = progress_new(on_line, on_step, b);
-	buf_reset(&b->refusal);
-	b->kept_sent = 0;
-}
-
 static int try_build(struct build *b, struct error *err)
 {
 	int r;
 
-	reset_reply(b);
+	build_reply_release(&b->reply);
+	build_reply_init(&b->reply, b->spec);
+	buf_reset(&b->refusal);
+	build_upload_rewind(&b->upload);
 	b->session_id[0] = '\0';
 	if (b->is_buildkit)
 		start_session(b);
@@ -577,7 +426,7 @@ static bool is_buildkit_refused(const struct build *b)
 {
 	const char *text = buf_str(&b->refusal);
 
-	return b->is_buildkit && b->is_keeping && b->refusal.len &&
+	return b->is_buildkit && b->upload.is_keeping && b->refusal.len &&
 	       b->stop == STOP_NONE &&
 	       (strcasestr(text, "buildkit") ||
 		strstr(text, "invalid version"));
@@ -598,14 +447,14 @@ int build_run(struct engine *e, const struct build_spec *spec,
 		.spec = spec,
 		.ret = ret,
 		.refusal = BUF_INIT(ENGINE_ERROR_BODY),
-		.kept = BUF_INIT(REPLAY_MAX),
 		.began_ms = clock_ms(),
 	};
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
 	b.is_buildkit = wants_buildkit(&b);
-	b.is_keeping = b.is_buildkit && spec->builder == BUILDER_AUTO;
+	build_upload_init(&b.upload, spec,
+			  b.is_buildkit && spec->builder == BUILDER_AUTO);
 	r = try_build(&b, err);
 	hang_up(&b);
 	if (r < 0 && is_buildkit_refused(&b)) {
@@ -613,13 +462,9 @@ int build_run(struct engine *e, const struct build_spec *spec,
 		r = try_build(&b, err);
 		hang_up(&b);
 	}
-	build_lines_release(&b.lines);
-	progress_free(b.progress);
-	classic_release(&b.classic);
+	build_reply_release(&b.reply);
+	build_upload_release(&b.upload);
 	buf_release(&b.refusal);
-	buf_release(&b.kept);
-	free(b.image);
-	free(b.failure);
 	return r;
 }
 
