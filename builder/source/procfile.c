@@ -28,7 +28,7 @@ static bool is_name(struct slice s)
 		return false;
 	for (size_t i = 0; i < s.len; i++)
 		if (!isalnum((unsigned char)s.ptr[i]) && s.ptr[i] != '_' &&
-		    s.ptr[i] != '-')
+		    s.ptr[i] != '-') /* ASCII: no program sets a locale */
 			return false;
 	return true;
 }
@@ -91,6 +91,10 @@ int procfile_parse(struct slice text, struct procfile *ret, struct error *err)
 	struct slice line;
 	int number = 0;
 
+	if (slice_starts(text, "\xef\xbb\xbf")) { /* byte order mark */
+		text.ptr += 3;
+		text.len -= 3;
+	}
 	while (slice_line(&text, &line)) {
 		int r;
 
