@@ -41,8 +41,6 @@ static int start_git(struct content *c, const char *git_dir, const git_oid *id,
 		"-c",
 		"safe.directory=*",
 		"-c",
-		"protocol.allow=never",
-		"-c",
 		"core.bigFileThreshold=1m",
 		"-c",
 		"core.packedGitWindowSize=16m",
@@ -61,6 +59,9 @@ static int start_git(struct content *c, const char *git_dir, const git_oid *id,
 		"HOME=/nonexistent",
 		"GIT_CONFIG_NOSYSTEM=1",
 		"GIT_CONFIG_GLOBAL=/dev/null",
+		/* A missing object is missing; see builder/source/repo.c. */
+		"GIT_NO_LAZY_FETCH=1",
+		"GIT_ALLOW_PROTOCOL=none",
 		NULL,
 	};
 	struct proc_spec spec = {

@@ -41,6 +41,13 @@ static const char *const git_env[] = {
 	"GIT_CONFIG_NOSYSTEM=1",
 	"GIT_CONFIG_GLOBAL=/dev/null",
 	"GIT_TERMINAL_PROMPT=0",
+	/*
+	 * Nor may a missing object be fetched from where that config says: the
+	 * remote's program would be run.  Its protocol.NAME.allow would win
+	 * over a setting of ours; these two cannot be set there.
+	 */
+	"GIT_NO_LAZY_FETCH=1",
+	"GIT_ALLOW_PROTOCOL=none",
 	NULL,
 };
 
@@ -49,13 +56,17 @@ char *repo_path(const struct config *cfg, int64_t app_id)
 	return xasprintf("%s/repos/%" PRId64 ".git", cfg->data, app_id);
 }
 
-/* The first line of what git said, without its "fatal: ". */
+/* The first line of what git said, warnings aside, without its "fatal: ". */
 static void git_said(const struct buf *errors, char *out, size_t size)
 {
 	struct slice rest = buf_slice(errors);
 	struct slice line = { "", 0 };
+	bool found;
 
-	if (!slice_line(&rest, &line))
+	do {
+		found = slice_line(&rest, &line);
+	} while (found && slice_starts(line, "warning: "));
+	if (!found)
 		line = slice_str("no reason given");
 	if (slice_starts(line, "fatal: ")) {
 		line.ptr += 7;
