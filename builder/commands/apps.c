@@ -62,26 +62,6 @@ int cmd_apps_list(struct call *c, struct error *err)
 	return 0;
 }
 
-/* The router has room for so many; a push to a new app is checked there. */
-static int check_room(struct call *c, struct error *err)
-{
-	struct app *apps = NULL;
-	int count;
-
-	count = store_apps(c->store, NULL, &apps, err);
-	for (int i = 0; i < count; i++)
-		app_release(&apps[i]);
-	free(apps);
-	if (count < 0)
-		return count;
-	if (count >= c->cfg->router_max_apps)
-		return err_set(err, ERR_LIMIT,
-			       "this server takes at most %" PRId64
-			       " apps (router.max-apps)",
-			       c->cfg->router_max_apps);
-	return 0;
-}
-
 int cmd_apps_create(struct call *c, struct error *err)
 {
 	auto_free char *url = NULL;
@@ -89,7 +69,7 @@ int cmd_apps_create(struct call *c, struct error *err)
 	struct error ignored = ERROR_INIT;
 	int r;
 
-	r = check_room(c, err);
+	r = store_app_room(c->store, c->cfg->router_max_apps, err);
 	if (r < 0)
 		return r;
 	r = store_app_create(c->store, call_word(c, 0), c->user ? c->user : "",

@@ -223,6 +223,24 @@ void queue_run(struct server *s)
 
 /* ---- ending ---- */
 
+/* Old jobs go, and with them their logs. */
+static void expire(struct server *s)
+{
+	int64_t *ids = NULL;
+	struct error err;
+	int count = store_jobs_expire(s->store, STORE_JOBS_KEEP, &ids, &err);
+
+	if (count < 0)
+		log_error("expire jobs: %s", err.msg);
+	for (int i = 0; i < count; i++) {
+		auto_free char *path = job_log_path(s->cfg->data, ids[i]);
+
+		if (unlink(path) < 0 && errno != ENOENT)
+			log_error("remove '%s': %s", path, strerror(errno));
+	}
+	free(ids);
+}
+
 bool queue_reap(struct server *s, pid_t pid, int wait_status)
 {
 	struct queue *q = &s->queue;
@@ -242,6 +260,7 @@ bool queue_reap(struct server *s, pid_t pid, int wait_status)
 		if (job_settle(s->cfg, s->store, e->job_id, reason, &err) < 0)
 			log_error("job=%" PRId64 " %s", e->job_id, err.msg);
 		remove_entry(q, i);
+		expire(s);
 		return true;
 	}
 	return false;

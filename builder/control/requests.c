@@ -73,6 +73,8 @@ static int create_app(struct server *s, const char *name, const char *user,
 
 	user_release(&u);
 	if (r == 0)
+		r = store_app_room(s->store, s->cfg->router_max_apps, err);
+	if (r == 0)
 		r = store_app_create(s->store, name, user,
 				     s->cfg->deploy_target, ret, err);
 	if (r < 0)

@@ -119,6 +119,22 @@ static int insert_app(struct store *st, const char *name, const char *owner,
 	return 0;
 }
 
+int store_app_room(struct store *st, int64_t max, struct error *err)
+{
+	int64_t count = 0;
+	int r = db_get_int(st, "SELECT count(*) FROM apps", DB_NO_ARGS, &count,
+			   err);
+
+	if (r < 0)
+		return r;
+	if (count >= max)
+		return err_set(err, ERR_LIMIT,
+			       "this server takes at most %lld apps "
+			       "(router.max-apps)",
+			       (long long)max);
+	return 0;
+}
+
 int store_app_create(struct store *st, const char *name, const char *owner,
 		     const char *target, struct app *ret, struct error *err)
 {

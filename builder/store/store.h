@@ -146,6 +146,9 @@ void grant_release(struct grant *g);
 int app_name_check(const char *name, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
+/* -ERR_LIMIT when there are `max` apps already. */
+int store_app_room(struct store *st, int64_t max, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
 /* The creator gets ROLE_ADMIN on it.  -ERR_EXISTS, -ERR_INVALID (name),
  * -ERR_NOTFOUND (owner) */
 int store_app_create(struct store *st, const char *name, const char *owner,
