@@ -5,15 +5,27 @@
 
 own=$TRASH/engine
 export DOCKER_SOCKET=$own/docker.sock
-DOCKERD_OPTIONS="--data-root $own/data --exec-root $own/exec --bridge none"
+# Its own bridge and no iptables: `--bridge none` deletes docker0, and an
+# engine that starts empties the chains that the machine's engine uses.
+bridge=slw$((RANDOM % 10000))
+DOCKERD_OPTIONS="--data-root $own/data --exec-root $own/exec"
+DOCKERD_OPTIONS="$DOCKERD_OPTIONS --bridge $bridge --iptables=false"
 export DOCKERD_OPTIONS
 
 own_engine() {
 	"$ROOT/contrib/engine" "$1" "$own/state"
 }
 
+make_bridge() {
+	ip link show "$bridge" >/dev/null 2>&1 && return
+	ip link add "$bridge" type bridge &&
+		ip addr add "10.$((RANDOM % 50 + 200)).$((RANDOM % 250)).1/24" \
+			dev "$bridge" &&
+		ip link set "$bridge" up
+}
+
 engine_ready() {
-	mkdir -p "$own" && chmod 755 "$own" &&
+	mkdir -p "$own" && chmod 755 "$own" && make_bridge &&
 		own_engine start >&2 &&
 		"$ROOT/contrib/base-image" "$BASE_IMAGE"
 }
@@ -33,6 +45,7 @@ end_engine() {
 	grep -o " $own/[^ ]*" /proc/mounts | sort -r | while read -r m; do
 		umount -l "$m"
 	done
+	ip link delete "$bridge"
 }
 at_exit end_engine
 

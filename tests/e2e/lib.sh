@@ -11,7 +11,9 @@
 #   poll_until SECONDS COMMAND…    until it succeeds
 #   contains FILE TEXT…            every text is in it; shows it when not
 #   start_server [-o key=value]…   fresh data folder, ready when it returns
-#   stop_server, restart_server    keep the data folder
+#   stop_server                    keeps the data folder
+#   restart_server [-o key=value]  the same, with other options if any
+#   part_pid NAME                  slipway-builder, slipway-receiver, haproxy
 #   slipway COMMAND…               as the local administrator
 #   on_ssh COMMAND…                the same as user $USER_NAME over SSH
 #   new_user NAME [--admin]        a user with an ed25519 key, made current
@@ -19,6 +21,8 @@
 #   make_app DIR                   a repository with the example web app
 #   push DIR [REF…|OPTION…]        git push to the app; output in $TRASH/out
 #   http HOST [PATH]               body from the router; fails unless 200
+#   http_status HOST [PATH]        the status code alone
+#   serves APP VERSION             does the app's page say so?
 
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
@@ -105,7 +109,10 @@ test_must_fail() {
 	return 0
 }
 
+# Stopping and removing is a test, too.
 test_done() {
+	[ -z "${OWNER:-}" ] ||
+		test_expect_success 'nothing is left over' 'leave_nothing'
 	echo "1..$test_count" >&5
 	[ $test_failed = 0 ]
 	exit
@@ -203,6 +210,26 @@ owned_containers() {
 	api GET "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22slipway.owner%3D$OWNER%22%5D%7D"
 }
 
+count_owned() { # containers?all=1&, networks? or images?
+	api GET "/$2filters=%7B%22label%22%3A%5B%22slipway.owner%3D$1%22%5D%7D" |
+		jq length
+}
+
+leave_nothing() {
+	local owner=$OWNER kind
+	stop_server || return 1
+	if pgrep -a -f "^$TRASH/prog/"; then
+		echo "these still run"
+		return 1
+	fi
+	remove_owned
+	for kind in 'containers/json?all=1&' 'networks?' 'images/json?'; do
+		[ "$(count_owned "$owner" "$kind")" = 0 ] && continue
+		echo "left over: $kind"
+		return 1
+	done
+}
+
 # ---- server ----
 
 # Programs where the two system users can reach them.
@@ -276,15 +303,30 @@ start_server() {
 	[ -n "$OWNER" ]
 }
 
+# Ended, waited for or not?
+gone() {
+	local state
+	state=$(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) || return 0
+	[ -z "$state" ] || [ "$state" = Z ]
+}
+
 stop_server() {
 	[ -n "$SERVER_PID" ] || return 0
-	kill "$SERVER_PID" 2>/dev/null
-	wait "$SERVER_PID" 2>/dev/null
+	local pid=$SERVER_PID code=0
 	SERVER_PID=
+	kill "$pid" 2>/dev/null
+	if ! poll_until 60 gone "$pid"; then
+		echo "the server does not stop"
+		kill -9 "$pid"
+		code=1
+	fi
+	wait "$pid" 2>/dev/null
+	return $code
 }
 
 restart_server() {
-	stop_server
+	stop_server || return 1
+	[ $# = 0 ] || SERVER_OPTIONS=("$@")
 	launch_server
 }
 
@@ -359,6 +401,11 @@ push() {
 
 http() {
 	curl -sf --max-time 10 -H "Host: $1" "http://127.0.0.1:$HTTP_PORT${2:-/}"
+}
+
+http_status() {
+	curl -s -o /dev/null -w '%{http_code}' --max-time 10 -H "Host: $1" \
+		"http://127.0.0.1:$HTTP_PORT${2:-/}"
 }
 
 # Does the app's page say this version?

@@ -9,7 +9,7 @@ REPO=127.0.0.1:$PORT/private/base
 registry_start() {
 	mkdir -p "$TRASH/registry" &&
 		htpasswd -Bbc "$TRASH/registry/htpasswd" ci $PASSWORD >/dev/null 2>&1 &&
-		cat >"$TRASH/registry/config.yml" <<-EOF &&
+		cat >"$TRASH/registry/config.yml" <<-EOF || return 1
 		version: 0.1
 		log:
 		  level: error
@@ -23,8 +23,9 @@ registry_start() {
 		    realm: test
 		    path: $TRASH/registry/htpasswd
 		EOF
-		docker-registry serve "$TRASH/registry/config.yml" \
-			>"$TRASH/registry/log" 2>&1 &
+	# Not the end of the list above: $! would be a shell around it.
+	docker-registry serve "$TRASH/registry/config.yml" \
+		>"$TRASH/registry/log" 2>&1 &
 	at_exit "kill $!"
 	poll_until 20 eval \
 		"[ \"\$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:$PORT/v2/)\" = 401 ]"
