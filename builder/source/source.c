@@ -6,7 +6,6 @@
 #include "builder/source/path.h"
 #include "builder/source/source_private.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Pack files are mapped in windows, so that a large one costs no memory. */
@@ -40,6 +39,21 @@ static void set_up_libgit2(void)
 	git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, MAP_LIMIT);
 }
 
+/* As much of it as fits, cut between characters. */
+static void set_subject(struct source *s, const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	if (len > SUBJECT_MAX) {
+		len = SUBJECT_MAX;
+		while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+			len--;
+	}
+	if (len)
+		memcpy(s->subject, text, len);
+	s->subject[len] = '\0';
+}
+
 static int open_commit(struct source *s, const char *oid, struct error *err)
 {
 	git_object *object = NULL;
@@ -57,9 +71,7 @@ static int open_commit(struct source *s, const char *oid, struct error *err)
 	else if (git_commit_tree(&s->tree, commit) < 0)
 		r = source_git_error(err, "tree of the commit");
 	else
-		snprintf(s->subject, sizeof(s->subject), "%s",
-			 git_commit_summary(commit) ? git_commit_summary(commit)
-						    : "");
+		set_subject(s, git_commit_summary(commit));
 	git_commit_free(commit);
 	git_object_free(object);
 	return r;

@@ -25,7 +25,10 @@ int source_open(const char *git_dir, const char *oid, struct source **ret,
 		struct error *err) __attribute__((nonnull, warn_unused_result));
 void source_close(struct source *s);
 
-/* First line of the commit's message, at most 200 bytes; owned by s. */
+/*
+ * The commit's subject (the first paragraph of its message, as one line), at
+ * most 200 bytes; owned by s.
+ */
 const char *source_subject(const struct source *s)
 	__attribute__((nonnull, returns_nonnull));
 
