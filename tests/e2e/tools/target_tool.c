@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "builder/engine/engine.h"
 #include "builder/engine/image.h"
+#include "builder/rollout/image_name.h"
 #include "builder/rollout/target.h"
 #include "builder/rollout/targets.h"
 #include "builder/store/app_lock.h"
@@ -96,13 +97,18 @@ static int do_create(struct tool *t, struct error *err)
 static int tag_image(struct tool *t, const struct release *release,
 		     struct error *err)
 {
-	auto_free char *repo = xasprintf("slipway/%" PRId64, release->app_id);
 	auto_free char *tag = xasprintf("%" PRId64, release->version);
+	auto_free char *owner = NULL;
+	auto_free char *repo = NULL;
 	struct engine *engine = NULL;
-	int r = engine_open(t->cfg.engine, &engine, err);
+	int r = store_owner(t->store, &owner, err);
 
 	if (r == 0)
-		r = image_tag(engine, release->image, repo, tag, err);
+		r = engine_open(t->cfg.engine, &engine, err);
+	if (r < 0)
+		return r;
+	repo = image_repository(owner, release->app_id);
+	r = image_tag(engine, release->image, repo, tag, err);
 	engine_close(engine);
 	return r;
 }
