@@ -7,8 +7,8 @@ PASSWORD=pass-$RANDOM$RANDOM$RANDOM
 REPO=127.0.0.1:$PORT/private/base
 
 registry_start() {
-	mkdir -p "$TRASH/registry" &&
-		htpasswd -Bbc "$TRASH/registry/htpasswd" ci $PASSWORD >/dev/null 2>&1 &&
+	mkdir -p "$TRASH/registry" || return 1
+	htpasswd -Bbc "$TRASH/registry/htpasswd" ci $PASSWORD >/dev/null 2>&1 &&
 		cat >"$TRASH/registry/config.yml" <<-EOF || return 1
 		version: 0.1
 		log:
