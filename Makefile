@@ -21,8 +21,7 @@ RUN_DEPS   = git haproxy docker.io|dockerd iptables busybox-static \
 	openssh-client curl ca-certificates procps
 TEST_DEPS  = libcmocka-dev perl python3 python3-paramiko python3-dulwich \
 	dropbear-bin putty-tools libjgit-java default-jdk-headless \
-	docker-registry apache2-utils openssh-server sqlite3 jq wrk \
-	iproute2 iproute2
+	docker-registry apache2-utils openssh-server sqlite3 jq wrk
 CHECK_DEPS = clang-format-14 cppcheck
 FUZZ_DEPS  = clang-14 libclang-rt-14-dev
 
@@ -182,11 +181,14 @@ bench: test-deps
 	@+$(MAKE) --no-print-directory -s $(JOBS) test-programs VARIANT=release
 	@tests/bench/run
 
+# What it finds goes to build/fuzz/; the corpus only grows by hand.
 fuzz:
 	@contrib/deps $(BUILD_DEPS) $(FUZZ_DEPS)
 	@+$(MAKE) --no-print-directory -s $(JOBS) fuzzers VARIANT=fuzz CC=clang-14
+	$(if $(FUZZ),@mkdir -p build/fuzz/found/$(FUZZ))
 	$(if $(FUZZ),build/fuzz/tests/fuzz_$(FUZZ) -max_total_time=$(or $(SECONDS),60) \
-		tests/fuzz/corpus/$(FUZZ))
+		-timeout=10 -artifact_prefix=build/fuzz/ \
+		build/fuzz/found/$(FUZZ) tests/fuzz/corpus/$(FUZZ))
 fuzzers: $(FUZZERS)
 
 install: all
