@@ -43,7 +43,7 @@ static bool has_word(struct slice text, const char *word)
 	const char *p = text.ptr;
 
 	while ((p = memmem(p, (size_t)(end - p), word, len))) {
-		bool begins = p == text.ptr || strchr(" \n", p[-1]);
+		bool begins = p == text.ptr || strchr(" .\n", p[-1]);
 		bool ends = p + len == end || strchr(" \n", p[len]);
 
 		if (begins && ends)
