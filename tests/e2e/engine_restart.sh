@@ -48,9 +48,6 @@ end_engine() {
 	ip link delete "$bridge"
 }
 at_exit end_engine
-ip link add "$bridge" type bridge && ip addr add 10.99.99.1/24 dev "$bridge" &&
-	ip link set "$bridge" up
-at_exit "ip link delete $bridge"
 
 if [ "$(id -u)" != 0 ]; then
 	test_expect_success 'needs root: an engine of its own' 'false'

@@ -1,5 +1,7 @@
 /*
- * A reader of tar archives for tests: ustar and pax, as POSIX.1-2001 writes
+ * tests/unit/tar_reader.h - a reader of tar archives for tests.
+ *
+ * Reads ustar and pax, as POSIX.1-2001 writes
  * them down, strict about everything a stream of ours must get right.  Shares
  * nothing with what writes them.
  */
