@@ -94,6 +94,12 @@ $(B)/%.o: %.c $(GEN_C)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The one file that knows where we are installed: made again when that changes.
+$(B)/base/proc.o: $(B)/libexecdir
+$(B)/libexecdir: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIBEXECDIR)' | cmp -s - $@ || echo '$(LIBEXECDIR)' >$@
+
 $(B)/gen/%.pb-c.c: %.proto
 	@mkdir -p $(B)/gen
 	protoc-c --c_out=$(B)/gen $<
@@ -221,4 +227,4 @@ clean:
 -include $(shell find build -name '*.d' 2>/dev/null)
 
 .PHONY: all units test-programs help deps test-deps run run-stop test asan \
-	check bench fuzz fuzzers install uninstall clean
+	check bench fuzz fuzzers install uninstall clean FORCE
