@@ -165,7 +165,8 @@ static int read_source(struct reader *rd, struct source *s, int tail,
 	rd->stamp = (struct log_stamp){ 0, 0 };
 	log_cursor_begin(&s->cursor);
 	r = container_logs(rd->d->engine, s->id, &options, on_line, rd, err);
-	return r == -ERR_NOTFOUND ? 0 : r; /* removed meanwhile */
+	/* Removed meanwhile, or (409) just being removed. */
+	return r == -ERR_NOTFOUND || r == -ERR_EXISTS ? 0 : r;
 }
 
 static int read_all(struct reader *rd, int tail, struct error *err)
