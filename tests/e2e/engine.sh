@@ -422,7 +422,10 @@ test_expect_success 'a socket without permission is told' '
 
 # proxy MODE: a misbehaving engine at $TRASH/proxy
 proxy() {
-	[ -z "${PROXY_PID:-}" ] || kill "$PROXY_PID" 2>/dev/null
+	if [ -n "${PROXY_PID:-}" ]; then
+		kill "$PROXY_PID" 2>/dev/null
+		wait "$PROXY_PID" 2>/dev/null
+	fi
 	rm -f "$TRASH/proxy" "$TRASH/proxy.log"
 	"$ROOT/tests/doubles/engine_proxy.py" "$TRASH/proxy" "$DOCKER_SOCKET" \
 		"$1" "$TRASH/proxy.log" &
