@@ -261,8 +261,6 @@ int sandbox_seccomp(struct error *err)
 	scmp_filter_ctx ctx;
 	int r;
 
-	if (HAS_ASAN)
-		return 0;
 	ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	if (!ctx)
 		return err_set(err, ERR_SYS, "no seccomp filter");

@@ -50,8 +50,8 @@ int sandbox_landlock(const struct sandbox_path *paths, size_t count,
  * but unix ones, namespaces, mounts, ptrace, bpf, keys, modules, new
  * privileges.  Accepting connections on a socket that is open still is.
  *
- * 0 or -ERR_SYS.  Does nothing in a build with AddressSanitizer, whose leak
- * check needs ptrace.
+ * 0 or -ERR_SYS.  LeakSanitizer needs ptrace and /proc: a program that calls
+ * this must switch it off.
  */
 int sandbox_seccomp(struct error *err)
 	__attribute__((nonnull, warn_unused_result));

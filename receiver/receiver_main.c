@@ -39,6 +39,16 @@ enum exit_code { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 #define SESSION_MEMORY (UINT64_C(768) << 20)
 #define RSA_MIN_BITS   2048
 
+#ifdef __SANITIZE_ADDRESS__
+const char *__asan_default_options(void);
+
+/* A confined process cannot look for its own leaks. */
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+#endif
+
 struct options {
 	int config_fd;
 	struct listeners listeners;

@@ -11,6 +11,7 @@
 #include "receiver/service.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
 #include <libssh/server.h>
@@ -30,6 +31,8 @@
 #define TICK_MS	       1000
 #define SSH_TURNS      32  /* reads of 4 KiB before others get their turn */
 #define SEND_BLOCK_MS  100 /* see set_socket() */
+#define DRAIN_MS       500
+#define DRAIN_TURN_MS  100
 #define KEEPALIVE_LOST 3
 
 struct session {
@@ -309,6 +312,32 @@ static bool is_open(const struct session *s)
 	       !(ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR));
 }
 
+/*
+ * Say why and close.  libssh sends nothing while it has not seen that the
+ * socket is writable, and closing with unread input resets the connection,
+ * which may take our words from the client: hence the turn before and the
+ * short drain after.
+ */
+static void disconnect(struct session *s, const char *why)
+{
+	auto_close int fd = fcntl(ssh_get_fd(s->ssh), F_DUPFD_CLOEXEC, 0);
+	int64_t until = clock_ms() + DRAIN_MS;
+	struct error ignored;
+	char waste[4096];
+
+	log_info("peer=%s %s", s->spec->peer, why);
+	if (ssh_event_dopoll(s->event, 0) == SSH_ERROR)
+		return;
+	ssh_session_set_disconnect_message(s->ssh, why);
+	ssh_disconnect(s->ssh);
+	if (fd < 0 || shutdown(fd, SHUT_WR) < 0)
+		return;
+	while (clock_ms() < until &&
+	       io_wait_readable(fd, DRAIN_TURN_MS, &ignored) >= 0)
+		if (recv(fd, waste, sizeof(waste), MSG_DONTWAIT) == 0)
+			return;
+}
+
 static int loop(struct session *s)
 {
 	s->host.moved_ms = clock_ms();
@@ -317,9 +346,7 @@ static int loop(struct session *s)
 		const char *why = why_end(s);
 
 		if (why) {
-			log_info("peer=%s %s", s->spec->peer, why);
-			ssh_session_set_disconnect_message(s->ssh, why);
-			ssh_disconnect(s->ssh);
+			disconnect(s, why);
 			break;
 		}
 		turn(s);

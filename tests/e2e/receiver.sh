@@ -10,6 +10,12 @@ receiver=$B/bin/slipway-receiver
 # Debian's, which has paramiko and dulwich.
 python=/usr/bin/python3
 client="$python $top/tests/doubles/ssh_client.py"
+# A session's memory; AddressSanitizer needs more, and keeps what was freed.
+max_kb=24000
+if nm -D "$receiver" | grep -q __asan_init; then
+	max_kb=120000
+	export ASAN_OPTIONS=quarantine_size_mb=4
+fi
 # The pack of the memory test, in MB; 500 is what is promised.
 big_mb=${RECEIVER_BIG_MB:-500}
 
@@ -123,6 +129,11 @@ no_sessions() {
 # A zombie counts as gone: its parent, the shell, reaps it later.
 is_gone() {
 	[ ! -e "/proc/$1" ] || grep -q "^State:.*Z" "/proc/$1/status"
+}
+
+# What git receive-pack has started, in a session of $pid.
+unpackers() {
+	pgrep -P "$(pgrep -d, -P "$(session_pids | paste -s -d,)")"
 }
 
 # watch_memory PID KB: until PID ends well; no session may ever hold more
@@ -435,16 +446,14 @@ test_expect_success 'the hook sees our environment and nothing else' '
 '
 
 test_expect_success 'git is confined: files, network, privileges' '
-	grep "refused 13" data/repos/seen-limits
-	test_must_fail grep allowed data/repos/seen-limits
-	test "$(wc -l <data/repos/seen-limits)" = 4
+	test "$(grep -c "refused 13" data/repos/seen-limits)" = 4
 	as ed25519 git@127.0.0.1 tail >/dev/null 2>&1 &
 	tail=$!
 	wait_for 10 has_session
 	cat /proc/$(session_pids | tail -1)/status >status
 	kill $tail
 	grep "NoNewPrivs:.*1" status
-	grep "Seccomp:.*2" status || nm -D "$receiver" | grep __asan_init
+	grep "Seccomp:.*2" status
 '
 
 test_expect_success 'a clone comes back, with protocol version 2' '
@@ -580,6 +589,9 @@ test_expect_success 'a client that leaves does not stop its deploy' '
 
 test_expect_success 'rekeying every megabyte, both ways' '
 	git init -q bulk
+	# No deltas, no compression: the bytes are to flow at once.
+	git -C bulk config core.bigFileThreshold 1m
+	git -C bulk config core.compression 0
 	head -c 30000000 /dev/urandom >bulk/data
 	git -C bulk add data
 	git -C bulk commit -q -m bulk
@@ -605,7 +617,7 @@ test_expect_success 'a slow reader gets its clone, in flat memory' '
 	PY
 	chmod +x slow-ssh
 	GIT_SSH_COMMAND=$T/slow-ssh git clone -q "$(at bulk)" bulk3 &
-	watch_memory $! 24000
+	watch_memory $! $max_kb
 	cmp bulk/data bulk3/data
 '
 
@@ -616,7 +628,7 @@ test_expect_success 'a client that never reads costs little memory' '
 	wait_for 20 test -s stalled
 	kb=$(high_water_kb $(session_pids | tail -1))
 	echo "peak $kb kB"
-	test $kb -lt 24000
+	test $kb -lt $max_kb
 	echo >&8
 '
 
@@ -625,14 +637,14 @@ test_expect_success 'a git that does not read costs little memory' '
 	git -C bulk commit -q -a -m more
 	git -C bulk push -q "$(at stopped)" main &
 	push=$!
-	wait_for 10 pgrep -f "git (index-pack|unpack-objects) " >gits
+	wait_for 20 unpackers >gits
 	kill -STOP $(cat gits)
 	sleep 2
 	kb=$(high_water_kb $(session_pids | tail -1))
 	kill -CONT $(cat gits)
 	wait $push
 	echo "peak $kb kB"
-	test $kb -lt 24000
+	test $kb -lt $max_kb
 '
 
 test_expect_success "a pack of $big_mb MB passes in flat memory" '
@@ -645,7 +657,7 @@ test_expect_success "a pack of $big_mb MB passes in flat memory" '
 	git commit -q -m big
 	rm data
 	git push -q "$(at big)" main &
-	watch_memory $! 24000
+	watch_memory $! $max_kb
 	git -C ../data/repos/big.git rev-parse -q --verify main
 '
 rm -rf "$T"/big "$T"/data/repos/big.git
@@ -832,6 +844,27 @@ test_expect_success 'an idle connection ends' '
 	grep "Idle for too long" timeout.log
 '
 stop_receiver "$pid"
+
+test_expect_success 'a listener opened by somebody else is taken over' '
+	cat >adopt.py <<-PY
+	import os, socket, subprocess, sys
+	s = socket.create_server(("127.0.0.1", 0))
+	fd = os.memfd_create("config", 0)
+	os.write(fd, b"slipway.data=$T/data\0slipway.socket=$T/sock\0"
+	             b"ssh.listen=127.0.0.1:1\0")
+	os.lseek(fd, 0, 0)
+	p = subprocess.Popen(["$receiver", "--config-fd", str(fd), "--listen-fd",
+	                      str(s.fileno()), "--hooks", "$T/hooks"],
+	                     pass_fds=[fd, s.fileno()])
+	port = s.getsockname()[1]
+	s.close()
+	code = subprocess.run(["as", "ed25519", "git@127.0.0.1", "true"],
+	                      env=dict(os.environ, port=str(port))).returncode
+	p.terminate()
+	sys.exit(code or p.wait())
+	PY
+	$python adopt.py
+'
 
 start_receiver pack git.max-pack=1m
 test_expect_success 'git.max-pack refuses a larger pack, and says so' '
