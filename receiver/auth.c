@@ -148,9 +148,16 @@ static void hint(struct auth *a, ssh_session ssh, const char *text)
 	ssh_string_free(s);
 }
 
-static int deny(struct auth *a)
+static int deny(struct auth *a, ssh_session ssh)
 {
-	a->denials++;
+	/*
+	 * The session disconnects now; but the client may have sent its last
+	 * keys already and give up before it reads the reason there.
+	 */
+	if (++a->denials == AUTH_MAX_DENIALS)
+		hint(a, ssh,
+		     "slipway: too many keys refused; ssh -o "
+		     "IdentitiesOnly=yes -i KEY offers only one.\n");
 	return SSH_AUTH_DENIED;
 }
 
@@ -209,24 +216,24 @@ int auth_pubkey(struct auth *a, ssh_session ssh, const char *user, ssh_key key,
 
 	a->is_tried = true;
 	if (a->denials >= AUTH_MAX_DENIALS || !is_right_user(a, ssh, user))
-		return deny(a);
+		return deny(a, ssh);
 	if (state != SSH_PUBLICKEY_STATE_NONE &&
 	    state != SSH_PUBLICKEY_STATE_VALID)
-		return deny(a);
+		return deny(a, ssh);
 	if (ssh_pki_export_pubkey_base64(key, &base64) != SSH_OK)
-		return deny(a);
+		return deny(a, ssh);
 	if (!is_usable(key, base64)) {
 		log_info("peer=%s key of type %s refused", a->peer,
 			 ssh_key_type_to_char(ssh_key_type(key)));
 		ssh_string_free_char(base64);
-		return deny(a);
+		return deny(a, ssh);
 	}
 	text = xasprintf("%s %s", ssh_key_type_to_char(ssh_key_type(key)),
 			 base64);
 	ssh_string_free_char(base64);
 	fingerprint = fingerprint_of(key);
 	if (!fingerprint || look_up(a, ssh, text, fingerprint) < 0)
-		return deny(a);
+		return deny(a, ssh);
 	if (state == SSH_PUBLICKEY_STATE_VALID)
 		a->is_done = true;
 	return SSH_AUTH_SUCCESS;

@@ -267,8 +267,7 @@ static const char *why_end(struct session *s)
 	if (s->is_ending)
 		return "Slipway ends this connection";
 	if (!s->auth.is_done && s->auth.denials >= AUTH_MAX_DENIALS)
-		return "Too many keys refused (ssh -o IdentitiesOnly=yes -i "
-		       "KEY offers only one)";
+		return "Too many keys refused";
 	if (!s->auth.is_done && now >= s->grace_ends_ms)
 		return "Login took too long";
 	if (s->auth.is_done &&
@@ -315,7 +314,7 @@ static bool is_open(const struct session *s)
 /*
  * Say why and close.  libssh sends nothing while it has not seen that the
  * socket is writable, and closing with unread input resets the connection,
- * which may take our words from the client: hence the turn before and the
+ * which may take our words from the client: hence the turns before and the
  * short drain after.
  */
 static void disconnect(struct session *s, const char *why)
@@ -326,8 +325,10 @@ static void disconnect(struct session *s, const char *why)
 	char waste[4096];
 
 	log_info("peer=%s %s", s->spec->peer, why);
-	if (ssh_event_dopoll(s->event, 0) == SSH_ERROR)
-		return;
+	while ((ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING) &&
+	       clock_ms() < until)
+		if (ssh_event_dopoll(s->event, DRAIN_TURN_MS) == SSH_ERROR)
+			return;
 	ssh_session_set_disconnect_message(s->ssh, why);
 	ssh_disconnect(s->ssh);
 	if (fd < 0 || shutdown(fd, SHUT_WR) < 0)
