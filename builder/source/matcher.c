@@ -23,6 +23,8 @@ enum step_kind {
 	STEP_NO_EDGE,	  /* nothing, but not there */
 	STEP_TRY_FOLDERS, /* nothing; the next step may be left out */
 	STEP_FOLDERS,	  /* anything without line feeds, to a "/" */
+	STEP_ACCEPT,	  /* a match, at the end of the subject */
+	STEP_ACCEPT_HERE, /* a match, wherever */
 };
 
 struct range {
@@ -43,10 +45,17 @@ struct matcher {
 	struct step *steps;
 	size_t count;
 	size_t cap;
+	/*
+	 * First steps of the alternatives.  As the anchors bind closer than
+	 * "|", only the first has to start at the start and only the last has
+	 * to end at the end.
+	 */
+	size_t *starts;
+	size_t starts_count;
 	/* Bytes that a match starts and ends with: most paths fail here. */
 	struct buf head;
 	struct buf tail;
-	/* Sets of steps that are next, a bit each, and the end as the last. */
+	/* Sets of steps that are next, a bit each. */
 	uint64_t *now;
 	uint64_t *then;
 	size_t words;
@@ -392,6 +401,28 @@ static bool is_group(const struct input *in)
 	return true;
 }
 
+static void begin_alternative(struct matcher *m)
+{
+	if ((m->starts_count & (m->starts_count - 1)) == 0)
+		m->starts = xrealloc(
+			m->starts, (m->starts_count ? 2 * m->starts_count : 1) *
+					   sizeof(*m->starts));
+	m->starts[m->starts_count++] = m->count;
+}
+
+/* At "{": is it a count, as in "x{2,3}"? */
+static bool is_count(struct input in)
+{
+	size_t digits = 0;
+
+	while (++in.p < in.end && *in.p != '}') {
+		if (*in.p != ',' && (*in.p < '0' || *in.p > '9'))
+			return false;
+		digits += *in.p != ',';
+	}
+	return in.p < in.end && digits > 0;
+}
+
 static int read_atom(struct input *in, struct matcher *m, struct error *err)
 {
 	int r = 0;
@@ -409,6 +440,17 @@ static int read_atom(struct input *in, struct matcher *m, struct error *err)
 	case '^':
 		add_step(m, STEP_BEGIN);
 		in->p++;
+		return 0;
+	case '|':
+		add_step(m, STEP_ACCEPT_HERE);
+		begin_alternative(m);
+		in->p++;
+		return 0;
+	case '{':
+		if (is_count(*in))
+			return err_set(err, ERR_INVALID,
+				       "counts like {2} are not supported");
+		add_rune(m, *in->p++);
 		return 0;
 	case '[':
 		in->p++;
@@ -458,18 +500,21 @@ static bool is_literal(const struct step *s)
 
 static void find_literals(struct matcher *m)
 {
+	size_t count = m->count - 1; /* but for STEP_ACCEPT */
 	size_t first = 0;
-	size_t last = m->count;
+	size_t last = count;
 
 	m->head = (struct buf)BUF_INIT(LITERAL_MAX + 4);
 	m->tail = (struct buf)BUF_INIT(LITERAL_MAX + 4);
-	while (first < m->count && is_literal(&m->steps[first]) &&
+	if (m->starts_count > 1)
+		return;
+	while (first < count && is_literal(&m->steps[first]) &&
 	       m->head.len < LITERAL_MAX)
 		add_utf8(&m->head, m->steps[first++].rune);
 	while (last > 0 && is_literal(&m->steps[last - 1]) &&
-	       m->count - last < LITERAL_MAX / 4)
+	       count - last < LITERAL_MAX / 4)
 		last--;
-	while (last < m->count)
+	while (last < count)
 		add_utf8(&m->tail, m->steps[last++].rune);
 }
 
@@ -480,14 +525,16 @@ int matcher_compile(const uint32_t *text, size_t len, struct matcher **ret,
 	struct input in = { text, text + len, false };
 	int r = 0;
 
+	begin_alternative(m);
 	while (r == 0 && in.p < in.end)
 		r = read_atom(&in, m, err);
+	add_step(m, STEP_ACCEPT);
 	if (r < 0) {
 		matcher_free(m);
 		return r;
 	}
 	find_literals(m);
-	m->words = m->count / WORD_BITS + 1;
+	m->words = (m->count + WORD_BITS - 1) / WORD_BITS;
 	m->now = xcalloc(m->words, sizeof(*m->now));
 	m->then = xcalloc(m->words, sizeof(*m->then));
 	*ret = m;
@@ -501,6 +548,7 @@ void matcher_free(struct matcher *m)
 	for (size_t i = 0; i < m->count; i++)
 		free(m->steps[i].ranges);
 	free(m->steps);
+	free(m->starts);
 	buf_release(&m->head);
 	buf_release(&m->tail);
 	free(m->now);
@@ -564,16 +612,27 @@ static void set_bit(uint64_t *set, size_t i)
 	set[i / WORD_BITS] |= UINT64_C(1) << (i % WORD_BITS);
 }
 
+/* What step i leads to when `rune` comes. */
+static void take(struct matcher *m, size_t i, uint32_t rune)
+{
+	const struct step *s = &m->steps[i];
+
+	if (!takes(s, rune))
+		return;
+	if (s->is_repeated || s->kind == STEP_FOLDERS)
+		set_bit(m->then, i);
+	if (!s->is_repeated && (s->kind != STEP_FOLDERS || rune == '/'))
+		set_bit(m->then, i + 1);
+}
+
 /*
  * All that can be next, having read `before`, when `after` comes: fill
  * m->then.  Going on without taking a character leads to later steps only, so
- * one pass in rising order sees everything.  True when the end was reached.
+ * one pass in rising order sees everything.  True when that is a match.
  */
 static bool advance(struct matcher *m, int64_t before, int64_t after,
 		    uint64_t *steps)
 {
-	bool is_end = false;
-
 	for (size_t w = 0; w < m->words; w++) {
 		while (m->now[w]) {
 			size_t bit = (size_t)__builtin_ctzll(m->now[w]);
@@ -582,24 +641,19 @@ static bool advance(struct matcher *m, int64_t before, int64_t after,
 
 			m->now[w] &= m->now[w] - 1;
 			(*steps)++;
-			if (i == m->count) {
-				is_end = true;
-				continue;
-			}
+			if (s->kind == STEP_ACCEPT_HERE ||
+			    (s->kind == STEP_ACCEPT && after == NO_RUNE))
+				return true;
 			if (holds(s, before, after))
 				set_bit(m->now, i + 1);
 			if (s->kind == STEP_TRY_FOLDERS)
 				set_bit(m->now, i + 2);
-			if (after == NO_RUNE || !takes(s, (uint32_t)after))
-				continue;
-			if (s->is_repeated || s->kind == STEP_FOLDERS)
-				set_bit(m->then, i);
-			if (!s->is_repeated &&
-			    (s->kind != STEP_FOLDERS || after == '/'))
-				set_bit(m->then, i + 1);
+			if (after != NO_RUNE)
+				take(m, i, (uint32_t)after);
 		}
 	}
-	return is_end;
+	*steps += m->words;
+	return false;
 }
 
 static bool is_empty(const uint64_t *set, size_t words)
@@ -608,6 +662,13 @@ static bool is_empty(const uint64_t *set, size_t words)
 		if (set[w])
 			return false;
 	return true;
+}
+
+/* The alternatives that may start anywhere: all but the first. */
+static void start_anywhere(struct matcher *m)
+{
+	for (size_t i = 1; i < m->starts_count; i++)
+		set_bit(m->now, m->starts[i]);
 }
 
 bool matcher_match(struct matcher *m, struct slice subject, uint64_t *steps)
@@ -624,13 +685,15 @@ bool matcher_match(struct matcher *m, struct slice subject, uint64_t *steps)
 		uint32_t after = text_next_rune(&subject);
 		uint64_t *swap = m->now;
 
-		advance(m, before, after, steps);
-		*steps += m->words;
-		if (is_empty(m->then, m->words))
+		start_anywhere(m);
+		if (advance(m, before, after, steps))
+			return true;
+		if (m->starts_count == 1 && is_empty(m->then, m->words))
 			return false;
 		m->now = m->then; /* the old one is empty by now */
 		m->then = swap;
 		before = after;
 	}
+	start_anywhere(m);
 	return advance(m, before, NO_RUNE, steps);
 }

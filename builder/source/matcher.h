@@ -17,9 +17,10 @@ struct matcher;
 struct slice;
 
 /*
- * Compile an expression of characters, "." (not a line feed), "^", "[…]"
+ * Compile an expression of characters, "." (not a line feed), "^", "|", "[…]"
  * with everything that Go knows in it but \p, these followed by "*" or not,
- * "\" escapes, and the group "(.*\/)?".  It is anchored at both ends.
+ * "\" escapes, and the group "(.*\/)?".  It stands between "^" and "$",
+ * which bind closer than "|".  Counts ("{2}") are refused.
  *
  * 0, or -ERR_INVALID with the reason (without the expression).
  */
@@ -29,7 +30,7 @@ int matcher_compile(const uint32_t *text, size_t len, struct matcher **ret,
 void matcher_free(struct matcher *m);
 
 /*
- * Does the whole of `subject` match?  Not const: it has memory to work in.
+ * Does `subject` match?  Not const: it has memory to work in.
  * *steps grows by the number of places visited.
  */
 bool matcher_match(struct matcher *m, struct slice subject, uint64_t *steps)

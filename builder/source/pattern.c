@@ -140,6 +140,7 @@ static void put_rune(struct regex *re, uint32_t rune)
 	re->text[re->len++] = rune;
 }
 
+/* Docker means to escape "{", "|" and "}", too, but does not. */
 static enum match_kind translate(struct slice s, struct regex *re)
 {
 	enum match_kind kind = MATCH_EXACT;
@@ -163,7 +164,7 @@ static enum match_kind translate(struct slice s, struct regex *re)
 			if (s.len)
 				put_rune(re, text_next_rune(&s));
 		} else {
-			if (rune < 0x80 && strchr(".+()|{}$", (int)rune))
+			if (rune < 0x80 && strchr(".+()$", (int)rune))
 				put_rune(re, '\\');
 			put_rune(re, rune);
 		}

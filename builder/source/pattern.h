@@ -4,8 +4,8 @@
  * Pure.  Docker (moby/patternmatcher) turns a pattern into the text of a
  * regular expression, or compares strings where no wildcard is in it.  The
  * surprises that people's patterns meet ("**x" is "ends with x", "[*]" is no
- * star, "\d" is a digit) come from there, so the same is done here, text
- * first, rather than something like it.
+ * star, "\d" is a digit, "*.a|*.b" is either) come from there, so the same is
+ * done here, text first, rather than something like it.
  */
 #ifndef BUILDER_SOURCE_PATTERN_H
 #define BUILDER_SOURCE_PATTERN_H

@@ -185,6 +185,24 @@ static void surprises_of_docker_are_kept(void **state)
 		{ "x^*", "x^y", "included" },
 		{ "x^y", "x^y", "excluded" },
 		{ "*]", "a]", "excluded" },
+		/* "|" divides, and binds less than the anchors do. */
+		{ "*.log|*.tmp", "x.log", "excluded" },
+		{ "*.log|*.tmp", "x.tmp", "excluded" },
+		{ "*.log|*.tmp", "x.log.gz", "excluded" },
+		{ "*.log|*.tmp", "a/x.tmp", "excluded" },
+		{ "*.log|*.tmp", "a/x.log", "included" },
+		{ "*.log|*.tmp", "x.tmp.gz", "included" },
+		{ "*x|b|c", "abba", "excluded" },
+		{ "*x|b|c", "adda", "included" },
+		{ "*|", "d/a", "excluded" },
+		{ "[|]x", "|x", "excluded" },
+		{ "*\\|b", "a|b", "excluded" },
+		{ "*\\|b", "ab", "included" },
+		{ "a|b", "a", "included" },
+		{ "{{x}}*", "{{x}}y", "excluded" },
+		{ "{a,b}*", "{a,b}c", "excluded" },
+		{ "{a,b}*", "ac", "included" },
+		{ "a{1,b}*", "a{1,b}c", "excluded" },
 		{ "\\\xc3\xa9", "\xc3\xa9", "error" },
 		{ "**x", "ax", "excluded" },
 		{ "**x", "d/ax", "excluded" },
@@ -258,6 +276,9 @@ static void errors_name_line_and_pattern(void **state)
 				   &d, &err),
 		-ERR_INVALID);
 	assert_non_null(strstr(err.msg, "line 1"));
+	assert_int_equal(dockerignore_parse(slice_str("*a{2}"), &d, &err),
+			 -ERR_INVALID);
+	assert_non_null(strstr(err.msg, "counts"));
 }
 
 /* A backtracking matcher would need longer than the universe has. */
