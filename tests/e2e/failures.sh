@@ -83,13 +83,14 @@ test_expect_success 'a release that listens on another port' '
 '
 
 test_expect_success 'a release that answers 503' '
-	printf "#!/bin/sh\nprintf \"HTTP/1.0 503 Sorry\\\\r\\\\n\\\\r\\\\n\"\n" \
-		>"$TRASH/shop/www/sorry" &&
-	chmod +x "$TRASH/shop/www/sorry" &&
-	web shop "exec busybox nc -ll -p 5000 -e /www/sorry" &&
+	web shop "$good" &&
+	printf "#!/bin/sh\nprintf \"Status: 503 No\\\\r\\\\n\\\\r\\\\n\"\n" \
+		>"$TRASH/shop/www/cgi-bin/index.cgi" &&
 	commit shop bad &&
 	test_must_fail push shop main &&
-	contains "$TRASH/out" "503" &&
+	contains "$TRASH/out" "GET / answered 503" &&
+	cp "$ROOT/contrib/examples/hello/www/cgi-bin/index.cgi" \
+		"$TRASH/shop/www/cgi-bin/" &&
 	serves shop one
 '
 
@@ -178,6 +179,84 @@ test_expect_success 'a build that takes too long is stopped' '
 	test_must_fail push shop main &&
 	contains "$TRASH/out" "v1" "still live" &&
 	poll_until 10 eval "! pgrep -f \"^sleep 71\""
+'
+
+test_expect_success 'a failed push moves no ref' '
+	before=$(git ls-remote "$URL/shop") &&
+	echo "RUN exit 9" >>"$TRASH/shop/Dockerfile" && commit shop bad &&
+	test_must_fail push shop main &&
+	[ "$(git ls-remote "$URL/shop")" = "$before" ]
+'
+
+test_expect_success 'a base image that is nowhere' '
+	echo "FROM 127.0.0.1:1/nowhere:1" >"$TRASH/shop/Dockerfile" &&
+	commit shop bad && test_must_fail push shop main &&
+	contains "$TRASH/out" "127.0.0.1:1/nowhere" "still live"
+'
+
+test_expect_success 'a Procfile with a bad line' '
+	cp "$ROOT/contrib/examples/hello/Dockerfile" "$TRASH/shop/" &&
+	echo "not a process" >"$TRASH/shop/Procfile" && commit shop bad &&
+	test_must_fail push shop main &&
+	contains "$TRASH/out" "Procfile" "1" && rm "$TRASH/shop/Procfile"
+'
+
+test_expect_success 'what an app wrote on standard error is shown, too' '
+	web shop "echo one line; sleep 0.5; echo no database >&2; exit 7" &&
+	commit shop bad && test_must_fail push shop main &&
+	contains "$TRASH/out" "exited 7" "one line" "no database"
+'
+
+test_expect_success 'an app on another port: the push names it' '
+	web shop "exec busybox httpd -f -p 7777 -h /www" &&
+	commit shop bad && test_must_fail push shop main &&
+	contains "$TRASH/out" "nothing listens on port 5000" "7777"
+'
+
+test_expect_success 'build.log-max bounds what is kept and shown' '
+	restart_server -o build.log-max=64k && web shop "$good" &&
+	echo "RUN seq 100000" >>"$TRASH/shop/Dockerfile" &&
+	commit shop bounded && push shop main &&
+	contains "$TRASH/out" "build.log-max" "is live" &&
+	[ "$(wc -c <"$TRASH/out")" -lt 200000 ]
+'
+
+test_expect_success 'too little disk' '
+	restart_server -o deploy.min-free=1000g &&
+	poll_until 15 serves shop bounded &&
+	commit shop bad && test_must_fail push shop main &&
+	contains "$TRASH/out" "deploy.min-free" "still live" &&
+	serves shop bounded
+'
+
+test_expect_success 'the classic builder names step and exit code as well' '
+	restart_server -o build.builder=classic &&
+	poll_until 15 serves shop bounded &&
+	printf "FROM %s\nRUN echo because >&2; exit 4\n" "$BASE_IMAGE" \
+		>"$TRASH/shop/Dockerfile" && commit shop bad &&
+	test_must_fail push shop main &&
+	contains "$TRASH/out" "RUN echo because" "exited 4" &&
+	serves shop bounded
+'
+
+test_expect_success 'a first push that fails leaves an app to push to again' '
+	restart_server -o deploy.health-timeout=6s && make_app fresh &&
+	printf "FROM %s\nRUN exit 5\n" "$BASE_IMAGE" \
+		>"$TRASH/fresh/Dockerfile" && commit fresh bad &&
+	test_must_fail push fresh main &&
+	contains "$TRASH/out" "exited 5" "v1 failed" &&
+	lacks "$TRASH/out" "still live" &&
+	[ "$(http_status fresh.localhost)" = 404 ] &&
+	cp "$ROOT/contrib/examples/hello/Dockerfile" "$TRASH/fresh/" &&
+	commit fresh good && push fresh main && serves fresh good
+'
+
+test_expect_success 'failed releases are listed as such, one is live' '
+	slipway releases shop --json -n 100 >"$TRASH/releases" &&
+	jq -e "[.[] | select(.state == \"failed\")] | length > 10" \
+		"$TRASH/releases" &&
+	jq -e "[.[] | select(.state == \"live\")] | length == 1" \
+		"$TRASH/releases"
 '
 
 test_done

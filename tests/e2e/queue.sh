@@ -2,10 +2,10 @@
 # One deploy per app at a time; what waits, what is superseded, what survives.
 . "$(dirname "$0")/lib.sh"
 
-# slow DIR MARK: a build that takes 8 s.
+# slow DIR MARK: a build that takes 8 s, in the next run of this script, too.
 slow() {
 	cp "$ROOT/contrib/examples/hello/Dockerfile" "$TRASH/$1/" &&
-		echo "RUN echo $2; sleep 8" >>"$TRASH/$1/Dockerfile" &&
+		echo "RUN echo $2 $RANDOM$RANDOM; sleep 8" >>"$TRASH/$1/Dockerfile" &&
 		commit "$1" "$2"
 }
 
@@ -158,6 +158,72 @@ test_expect_success 'destroy removes everything of the app' '
 	test_must_fail git ls-remote "$URL/a" &&
 	[ "$(owned_networks)" = "$before" ] &&
 	serves b b
+'
+
+# In the background; output and exit code in $TRASH/NAME.out and .code.
+start_push() { # NAME DIR ARGUMENTS…
+	local name=$1 dir=$2
+	shift 2
+	rm -f "$TRASH/$name.code"
+	(
+		git -C "$TRASH/$dir" push "$@" >"$TRASH/$name.out" 2>&1
+		echo $? >"$TRASH/$name.code"
+	) &
+}
+
+push_ended() {
+	[ -f "$TRASH/$1.code" ]
+}
+
+said() { # NAME TEXT
+	grep -qsF -- "$2" "$TRASH/$1.out"
+}
+
+test_expect_success 'tags do not wait for a deploy' '
+	slow shop busy && start_push busy shop -f app main &&
+	poll_until 20 said busy "RUN echo busy" &&
+	git -C "$TRASH/shop" tag while-busy &&
+	timeout 5 git -C "$TRASH/shop" push -q app while-busy &&
+	! push_ended busy
+'
+
+test_expect_success 'a push from an older state is refused after its wait' '
+	cp -R "$TRASH/shop" "$TRASH/old" &&
+	git -C "$TRASH/old" reset -q --hard HEAD~1 &&
+	commit old elsewhere && start_push old old -f app main &&
+	poll_until 10 said old "Waiting: alice" &&
+	poll_until 60 push_ended busy && [ "$(cat "$TRASH/busy.code")" = 0 ] &&
+	poll_until 60 push_ended old && [ "$(cat "$TRASH/old.code")" != 0 ] &&
+	said old "meanwhile" && serves shop busy
+'
+
+test_expect_success 'build.concurrency bounds the deploys of all apps' '
+	restart_server -o build.concurrency=1 &&
+	poll_until 20 serves b b && slow shop alone2 && commit b later &&
+	start_push alone2 shop app main &&
+	poll_until 20 said alone2 "RUN echo alone2" &&
+	start_push later b app main &&
+	poll_until 10 said later "build.concurrency" &&
+	! push_ended alone2 && serves b b &&
+	poll_until 60 push_ended later && [ "$(cat "$TRASH/later.code")" = 0 ] &&
+	[ "$(cat "$TRASH/alone2.code")" = 0 ] && serves b later
+'
+
+test_expect_success 'ten first pushes to one name make one app' '
+	restart_server && poll_until 20 serves shop alone2 && make_app crowd &&
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		cp -R "$TRASH/crowd" "$TRASH/crowd$i" &&
+			commit crowd$i crowd$i &&
+			start_push c$i crowd$i app main || return 1
+	done &&
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		poll_until 120 push_ended c$i || return 1
+	done &&
+	grep -lx 0 "$TRASH"/c[0-9]*.code &&
+	tip=$(git ls-remote "$URL/crowd" refs/heads/main | cut -f1) &&
+	http crowd.localhost >"$TRASH/page" && contains "$TRASH/page" "$tip" &&
+	slipway apps:list --json |
+		jq -e "[.[] | select(.name == \"crowd\")] | length == 1"
 '
 
 test_done

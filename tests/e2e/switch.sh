@@ -56,4 +56,21 @@ test_expect_success 'the host is found in capitals and with a port' '
 	http "SHOP.localhost:$HTTP_PORT" /version.txt
 '
 
+test_expect_success 'pushes that fail under load lose none either' '
+	printf "#!/bin/sh\nexit 1\n" >"$TRASH/shop/start" &&
+	commit shop broken || return 1
+	"$LOAD" -d 600 -k -r -c 4 -H shop.localhost -P /version.txt \
+		127.0.0.1 "$HTTP_PORT" >"$TRASH/load" 2>&1 &
+	load=$!
+	test_must_fail push shop main && commit shop broken2 &&
+	test_must_fail push shop main &&
+	kill -TERM $load && wait $load && contains "$TRASH/load" "failed=0" &&
+	lacks "$TRASH/load" broken && serves shop "under load 4"
+'
+
+test_expect_success 'old images do not pile up' '
+	kept=$(count_owned "$OWNER" "images/json?") && echo "kept $kept" &&
+	[ "$kept" -le 7 ]
+'
+
 test_done
