@@ -15,9 +15,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <netdb.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -163,6 +165,38 @@ static bool builder_is_ready(void *ctx)
 	return true;
 }
 
+static bool answers(const struct sockaddr *addr, socklen_t len)
+{
+	auto_close int fd =
+		socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && connect(fd, addr, len) == 0;
+}
+
+/* Does somebody accept connections at this "host:port"? */
+static bool listener_is_ready(void *ctx)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list = NULL;
+	auto_free char *host = NULL;
+	struct error ignored;
+	char port_text[16];
+	bool is_ready = false;
+	int port = 0;
+
+	/* Port 0 is any free one: only the listener knows which. */
+	if (config_parse_listen(ctx, &host, &port, &ignored) < 0 || port == 0)
+		return true;
+	snprintf(port_text, sizeof(port_text), "%d", port);
+	/* No name is the loopback addresses, which "any" includes. */
+	if (getaddrinfo(*host ? host : NULL, port_text, &hints, &list) != 0)
+		return true;
+	for (struct addrinfo *a = list; a && !is_ready; a = a->ai_next)
+		is_ready = answers(a->ai_addr, a->ai_addrlen);
+	freeaddrinfo(list);
+	return is_ready;
+}
+
 static struct part *add_part(struct supervisor *s, const char *name,
 			     const char *path, const char *const *argv)
 {
@@ -195,7 +229,9 @@ static int run_parts(const struct config *cfg, const struct accounts *who,
 	if (r < 0)
 		return r;
 	/* HAProxy binds its port as root and then drops by itself. */
-	add_part(&s, "router", cfg->router_program, router);
+	p = add_part(&s, "router", cfg->router_program, router);
+	p->is_ready = listener_is_ready;
+	p->ctx = cfg->router_listen;
 	p = add_part(&s, "builder", paths->builder, builder);
 	become(&p->spec, who, &who->builder);
 	give_config(&p->spec, config_fd);
@@ -204,6 +240,8 @@ static int run_parts(const struct config *cfg, const struct accounts *who,
 	p = add_part(&s, "receiver", paths->receiver, receiver);
 	become(&p->spec, who, &who->git);
 	give_config(&p->spec, config_fd);
+	p->is_ready = listener_is_ready;
+	p->ctx = cfg->ssh_listen[0];
 	r = supervisor_start(&s, err);
 	if (r == 0) {
 		log_info("ready: git on %s, apps at http://*.%s (%s)",
