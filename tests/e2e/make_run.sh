@@ -32,7 +32,12 @@ note_owner() {
 		"SELECT value FROM settings WHERE key = 'owner'")
 	[ -n "$OWNER" ]
 }
-at_exit 'run stop'
+
+# In place of lib.sh's: its server is the one that contrib/run started, and
+# must be down before what it owns is removed.
+stop_server() {
+	[ ! -f "$RUN_DIR/serve.pid" ] || run stop
+}
 
 test_expect_success 'make run DETACH=1 prints transcript and address' '
 	tree && engine_ready && DETACH=1 run >"$run_log" 2>&1 &&
