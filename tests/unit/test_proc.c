@@ -194,9 +194,9 @@ static void resets_signals(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
-	assert_int_equal(
-		sh("grep -E 'Sig(Blk|Ign)' /proc/$$/status", "", &out, &err),
-		0);
+	assert_int_equal(sh("exec grep -E 'Sig(Blk|Ign)' /proc/self/status", "",
+			    &out, &err),
+			 0);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	assert_non_null(strstr(buf_str(&out), "SigBlk:\t0000000000000000\n"));
