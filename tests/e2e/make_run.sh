@@ -5,6 +5,14 @@
 export RUN_DIR=$TRASH/r
 run_log=$TRASH/run.log
 
+# Detached, its output in $run_log, shown when it fails.
+run_detached() {
+	DETACH=1 run >"$run_log" 2>&1 && return
+	cat "$run_log"
+	tail -n 20 "$RUN_DIR/serve.log"
+	return 1
+}
+
 # contrib/run is what `make run` calls after building.  Its programs are
 # those under test, where the system users reach them.
 tree() {
@@ -40,7 +48,7 @@ stop_server() {
 }
 
 test_expect_success 'make run DETACH=1 prints transcript and address' '
-	tree && engine_ready && DETACH=1 run >"$run_log" 2>&1 &&
+	tree && engine_ready && run_detached &&
 	note_owner && cat "$run_log" &&
 	contains "$run_log" "-----> Deploying hello" "is live" \
 		"[new branch]      main -> main" \
@@ -56,7 +64,7 @@ test_expect_success 'the example shows release, commit and uptime' '
 
 test_expect_success 'again: the same server, nothing to push, quick' '
 	pid=$(cat "$RUN_DIR/serve.pid") && began=$SECONDS &&
-	DETACH=1 run >"$run_log" 2>&1 && [ $((SECONDS - began)) -lt 10 ] &&
+	run_detached && [ $((SECONDS - began)) -lt 10 ] &&
 	contains "$run_log" "running already" "Everything up-to-date" &&
 	[ "$(cat "$RUN_DIR/serve.pid")" = "$pid" ]
 '
@@ -97,7 +105,7 @@ for port in (2222, 8080):
 time.sleep(60)" &
 	holder=$! && at_exit "kill $holder" &&
 	poll_until 10 eval "(exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null" &&
-	DETACH=1 run >"$run_log" 2>&1 &&
+	run_detached &&
 	contains "$run_log" "Port 2222 is taken, using" \
 		"Port 8080 is taken, using" && page >/dev/null && run stop
 '
