@@ -21,8 +21,9 @@ RUN_DEPS   = git haproxy docker.io|dockerd iptables busybox-static \
 	openssh-client curl ca-certificates procps
 TEST_DEPS  = libcmocka-dev perl python3 python3-paramiko python3-dulwich \
 	dropbear-bin putty-tools libjgit-java default-jdk-headless \
-	docker-registry apache2-utils openssh-server sqlite3 jq wrk
-CHECK_DEPS = clang-format-14 cppcheck
+	docker-registry apache2-utils openssh-server sqlite3 jq wrk \
+	iproute2
+CHECK_DEPS = clang-format-14 cppcheck python3
 FUZZ_DEPS  = clang-14 libclang-rt-14-dev
 
 PKGS = libssh libgit2 libcurl jansson sqlite3 libcrypto libseccomp \
