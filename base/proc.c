@@ -124,7 +124,9 @@ static _Noreturn void child_run(const struct proc_spec *spec, int report,
 		signal(s, SIG_DFL);
 	if (spec->new_session)
 		setsid();
+#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes of addresses */
 	child_limit(report, RLIMIT_AS, spec->max_memory);
+#endif
 	child_limit(report, RLIMIT_CPU, spec->max_cpu_s);
 	child_limit(report, RLIMIT_FSIZE, spec->max_file);
 	report = fcntl(report, F_DUPFD_CLOEXEC, FD_PARK + PROC_FDS_MAX + 2);

@@ -3,8 +3,8 @@
  * user.  Hands the ref updates to the builder, relays its output to stderr
  * (git wraps it into the sideband) and its verdicts to git.
  *
- * The builder owns the deploy: when the client goes away this hook just ends;
- * when the builder goes away it reattaches for RECONNECT_MS.
+ * The builder owns the deploy: when git goes away this hook just ends; when
+ * the builder goes away it reattaches for RECONNECT_MS.
  */
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -15,17 +15,19 @@
 #include "hooks/push_request.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define INPUT_MAX     (64u << 20)
-#define RECONNECT_MS  60000
-#define RETRY_MIN_MS  100
-#define RETRY_MAX_MS  2000
-#define INPUT_IDLE_MS 60000
+#define INPUT_MAX	(64u << 20)
+#define RECONNECT_MS	60000
+#define RETRY_MIN_MS	100
+#define RETRY_MAX_MS	2000
+#define INPUT_IDLE_MS	60000
+#define OUTPUT_STALL_MS 120000
 
 enum exit_code { EXIT_ANSWERED = 0, EXIT_FAILED = 1 };
 
@@ -34,7 +36,8 @@ struct relay {
 	json_t *results; /* the verdicts, once they came */
 	json_int_t job;	 /* 0 = not accepted yet */
 	json_int_t seen; /* bytes of output relayed */
-	bool client_left;
+	bool git_left;	 /* nobody to answer */
+	bool is_unheard; /* git lives, but its client takes no more output */
 };
 
 /* Feed the parser from git until it reaches `state`. */
@@ -133,17 +136,30 @@ static int take_message(struct relay *r, const struct wire_frame *frame,
 	return 0;
 }
 
+/*
+ * git stays when its client left, but reads no more.  So never block on it:
+ * after OUTPUT_STALL_MS the rest of the output is dropped, and the verdict is
+ * all that is waited for.
+ */
 static void relay_output(struct relay *r, struct slice data)
 {
+	struct pollfd polled = { .fd = STDERR_FILENO, .events = POLLOUT };
 	struct error ignored;
 
 	r->seen += (json_int_t)data.len;
-	if (!r->client_left &&
-	    io_write_all(STDERR_FILENO, data.ptr, data.len, &ignored) < 0)
-		r->client_left = true;
+	while (data.len && !r->is_unheard) {
+		/* A pipe that is writable takes so much at once. */
+		size_t n = data.len < PIPE_BUF ? data.len : PIPE_BUF;
+
+		if (poll(&polled, 1, OUTPUT_STALL_MS) == 0 ||
+		    io_write_all(STDERR_FILENO, data.ptr, n, &ignored) < 0)
+			r->is_unheard = true;
+		data.ptr += n;
+		data.len -= n;
+	}
 }
 
-/* Wait for the builder, or for the client to leave. */
+/* Wait for the builder, or for git to leave. */
 static int wait_either(int fd, struct relay *r, struct error *err)
 {
 	struct pollfd polled[2] = {
@@ -155,7 +171,7 @@ static int wait_either(int fd, struct relay *r, struct error *err)
 		if (errno != EINTR)
 			return err_errno(err, errno, "poll");
 	if (polled[1].revents & (POLLERR | POLLHUP | POLLNVAL))
-		r->client_left = true;
+		r->git_left = true;
 	return 0;
 }
 
@@ -181,7 +197,7 @@ static int converse(struct relay *r, struct error *err)
 		rc = wait_either(fd, r, err);
 		if (rc < 0)
 			return rc;
-		if (r->client_left)
+		if (r->git_left)
 			return 1;
 		rc = wire_recv(fd, &in, &frame, err);
 		if (rc <= 0)

@@ -32,9 +32,10 @@ struct git_service {
 	int64_t ended_ms;
 	int64_t deadline_ms;
 	int64_t timeout_ms;
-	int64_t input_ms;  /* the client's last byte */
-	int64_t output_ms; /* git's last byte */
-	int64_t killed_ms; /* 0 = not told to end */
+	int64_t input_ms;      /* the client's last byte */
+	int64_t output_ms;     /* git's last byte */
+	int64_t killed_ms;     /* 0 = not told to end */
+	bool ends_with_client; /* build.cancel-on-disconnect */
 };
 
 /* ---- command line ---- */
@@ -328,6 +329,13 @@ static void git_free(struct service *s)
 	close_fd(&g->in);
 	close_fd(&g->out);
 	close_fd(&g->errors);
+	/*
+	 * Else git lives on with its hook until the deploy has its verdict.
+	 * Without git the hook sees that nobody listens and leaves, which is
+	 * how the builder learns of it.
+	 */
+	if (g->ends_with_client && g->pid > 0 && !g->has_ended)
+		kill(g->pid, SIGTERM);
 	free(g);
 }
 
@@ -402,6 +410,7 @@ int git_service_start(const struct config *cfg, const struct git_request *req,
 		r = make_pipe(pipes[i], i == 0, err);
 	g->base.ops = &git_ops;
 	g->is_push = req->kind == EXEC_RECEIVE_PACK;
+	g->ends_with_client = g->is_push && cfg->build_cancel_on_disconnect;
 	g->in = pipes[0][1];
 	g->out = pipes[1][0];
 	g->errors = pipes[2][0];

@@ -215,7 +215,7 @@ test_expect_success 'an app on another port: the push names it' '
 
 test_expect_success 'build.log-max bounds what is kept and shown' '
 	restart_server -o build.log-max=64k && web shop "$good" &&
-	echo "RUN seq 100000" >>"$TRASH/shop/Dockerfile" &&
+	echo "RUN echo bounded; seq 100000" >>"$TRASH/shop/Dockerfile" &&
 	commit shop bounded && push shop main &&
 	contains "$TRASH/out" "build.log-max" "is live" &&
 	[ "$(wc -c <"$TRASH/out")" -lt 200000 ]

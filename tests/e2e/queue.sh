@@ -9,6 +9,12 @@ slow() {
 		commit "$1" "$2"
 }
 
+# leaving_push DIR: with its ssh, as process group $client
+leaving_push() {
+	setsid git -C "$TRASH/$1" push app main >"$TRASH/out" 2>&1 &
+	client=$!
+}
+
 owned_networks() {
 	api GET "/networks?filters=%7B%22label%22%3A%5B%22slipway.owner%3D$OWNER%22%5D%7D" |
 		jq length
@@ -78,13 +84,10 @@ test_expect_success 'pushes to different apps run side by side' '
 
 test_expect_success 'the deploy goes on when the client goes away' '
 	git -C "$TRASH/shop" fetch -q app && git -C "$TRASH/shop" reset -q --hard app/main &&
-	slow shop alone &&
-	git -C "$TRASH/shop" push app main >"$TRASH/out" 2>&1 &
-	client=$! &&
+	slow shop alone && leaving_push shop &&
 	poll_until 10 job_state running &&
 	sleep 1 &&
-	pkill -KILL -P $client ssh; kill -KILL $client
-	wait $client
+	kill -KILL -- -$client && ! wait $client
 	poll_until 30 serves shop alone &&
 	poll_until 10 job_state succeeded &&
 	[ "$(git ls-remote "$URL/shop" refs/heads/main | cut -f1)" = \
@@ -224,6 +227,15 @@ test_expect_success 'ten first pushes to one name make one app' '
 	http crowd.localhost >"$TRASH/page" && contains "$TRASH/page" "$tip" &&
 	slipway apps:list --json |
 		jq -e "[.[] | select(.name == \"crowd\")] | length == 1"
+'
+
+test_expect_success 'by choice a deploy ends when its pusher goes away' '
+	restart_server -o build.cancel-on-disconnect=true &&
+	slow shop leaving && leaving_push shop &&
+	poll_until 10 job_state running &&
+	sleep 1 &&
+	kill -KILL -- -$client && ! wait $client
+	poll_until 20 job_state canceled
 '
 
 test_done
