@@ -1,0 +1,59 @@
+/*
+ * builder/aws/aws_environment.h - what the environment and the shared files
+ * say about AWS: profile, region, endpoints, FIPS, dualstack.
+ *
+ * Reads ~/.aws/config and ~/.aws/credentials (AWS_CONFIG_FILE,
+ * AWS_SHARED_CREDENTIALS_FILE) once, at most 1 MB each.
+ */
+#ifndef BUILDER_AWS_AWS_ENVIRONMENT_H
+#define BUILDER_AWS_AWS_ENVIRONMENT_H
+
+#include <stdbool.h>
+
+#include "builder/aws/aws.h"
+
+struct aws_environment;
+struct error;
+
+/* Where a service is called. */
+struct aws_endpoint {
+	char *url;	 /* "https://ecs.us-east-1.amazonaws.com", no path */
+	char *host;	 /* as in Host: with the port when it is not the
+			    scheme's own */
+	char *region;	 /* to sign for */
+	char *sign_name; /* to sign for: "ecs", "elasticloadbalancing" */
+};
+
+void aws_endpoint_release(struct aws_endpoint *e);
+
+/* `options` as in aws_open(); nothing of it is kept by reference.  Errors as
+ * aws_open(). */
+int aws_environment_read(const struct aws_options *options,
+			 struct aws_environment **ret, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+void aws_environment_free(struct aws_environment *e);
+
+const char *aws_environment_region(const struct aws_environment *e)
+	__attribute__((nonnull));
+
+/* The profile by name ("default"); *ret_is_explicit: it was asked for. */
+const char *aws_environment_profile(const struct aws_environment *e,
+				    bool *ret_is_explicit)
+	__attribute__((nonnull));
+
+/*
+ * A setting of a profile: the credentials file's, else the config file's;
+ * NULL = not there.  The keys of `from_credentials_only` callers must come
+ * from one section: see aws_environment_static().
+ */
+const char *aws_environment_setting(const struct aws_environment *e,
+				    const char *profile, const char *key)
+	__attribute__((nonnull));
+
+/* 0 or -ERR_INVALID (a malformed override) */
+int aws_environment_endpoint(const struct aws_environment *e,
+			     enum aws_service service, struct aws_endpoint *ret,
+			     struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+#endif
