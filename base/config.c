@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/config_keys.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -18,49 +19,11 @@
 
 #define DUMP_MAX 262144
 
-enum kind {
-	KIND_STRING,
-	KIND_PATH,
-	KIND_LISTEN,
-	KIND_LISTEN_LIST,
-	KIND_DURATION,
-	KIND_SIZE,
-	KIND_COUNT,
-	KIND_BOOL,
-	KIND_CPUS,
-	KIND_LOG_LEVEL,
-	KIND_BUILDER,
-	KIND_PREFIX,
-};
-
-static const char *const kind_names[] = {
-	"string",   "path",  "address", "address, repeatable",
-	"duration", "size",  "count",	"true or false",
-	"CPUs",	    "level", "builder", "IPv4 prefix",
-};
-
-struct key {
-	const char *name;
-	enum kind kind;
-	size_t offset;
-	const char *fallback;
-	int64_t min;
-	int64_t max;
-};
-
 #define KEY(key_name, key_kind, member, text, low, high)                       \
-	{                                                                      \
-		key_name, key_kind, offsetof(struct config, member), text,     \
-			low, high                                              \
-	}
-
-#define SECOND (INT64_C(1000))
-#define HOUR   (INT64_C(3600000))
-#define MIB    (INT64_C(1) << 20)
-#define GIB    (INT64_C(1) << 30)
+	CONFIG_KEY(struct config, key_name, key_kind, member, text, low, high)
 
 /* Defaults in braces depend on who runs it; see config_init(). */
-static const struct key keys[] = {
+static const struct config_key keys[] = {
 	KEY("slipway.data", KIND_PATH, data, "{data}", 0, 0),
 	KEY("slipway.socket", KIND_PATH, socket, "{socket}", 0, 0),
 	KEY("slipway.log-level", KIND_LOG_LEVEL, log_level, "info", 0, 0),
@@ -96,7 +59,8 @@ static const struct key keys[] = {
 	KEY("build.log-max", KIND_SIZE, build_log_max, "4m", 65536, GIB),
 	KEY("build.cancel-on-disconnect", KIND_BOOL, build_cancel_on_disconnect,
 	    "false", 0, 0),
-	KEY("build.builder", KIND_BUILDER, build_builder, "auto", 0, 0),
+	CONFIG_CHOICE(struct config, "build.builder", build_builder, "auto",
+		      "auto|buildkit|classic"),
 	KEY("router.listen", KIND_LISTEN, router_listen, ":8080", 0, 0),
 	KEY("router.domain", KIND_STRING, router_domain, "localhost", 0, 0),
 	KEY("router.max-apps", KIND_COUNT, router_max_apps, "100", 1, 2000),
@@ -120,123 +84,6 @@ static const struct key keys[] = {
 	KEY("network.pool", KIND_PREFIX, network_pool, "10.213.0.0/16", 0, 0),
 };
 
-static void *field(struct config *c, const struct key *k)
-{
-	return (char *)c + k->offset;
-}
-
-static void set_string(char **at, const char *value)
-{
-	char *copy = xstrdup(value);
-
-	free(*at);
-	*at = copy;
-}
-
-static int bad_value(struct error *err, const char *key, const char *value,
-		     const char *want)
-{
-	return err_set(err, ERR_INVALID, "%s: '%s' is not %s", key, value,
-		       want);
-}
-
-static int check_range(const struct key *k, int64_t n, const char *value,
-		       struct error *err)
-{
-	if (n < k->min || n > k->max)
-		return err_set(err, ERR_INVALID,
-			       "%s: '%s' is outside the allowed range", k->name,
-			       value);
-	return 0;
-}
-
-static int set_number(struct config *c, const struct key *k, const char *value,
-		      struct error *err)
-{
-	const char *p = value;
-	int64_t n = 0;
-	int r = 0;
-
-	if (k->kind == KIND_DURATION)
-		r = config_parse_duration(value, &n, err);
-	else if (k->kind == KIND_SIZE)
-		r = config_parse_size(value, &n, err);
-	else if (k->kind == KIND_CPUS)
-		r = config_parse_cpus(value, &n, err);
-	else if (!config_take_number(&p, &n) || *p)
-		return bad_value(err, k->name, value, "a whole number");
-	if (r < 0)
-		return err_wrap(err, r, "%s", k->name);
-	r = check_range(k, n, value, err);
-	if (r == 0)
-		*(int64_t *)field(c, k) = n;
-	return r;
-}
-
-static int set_bool(struct config *c, const struct key *k, const char *value,
-		    struct error *err)
-{
-	static const char *const yes[] = { "true", "yes", "on", "1" };
-	static const char *const no[] = { "false", "no", "off", "0" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
-		bool is_yes = strcmp(value, yes[i]) == 0;
-
-		if (!is_yes && strcmp(value, no[i]) != 0)
-			continue;
-		*(bool *)field(c, k) = is_yes;
-		return 0;
-	}
-	return bad_value(err, k->name, value, "true or false");
-}
-
-static int check_string(const struct key *k, const char *value,
-			struct error *err)
-{
-	char *host = NULL;
-	int port;
-	int r;
-
-	switch (k->kind) {
-	case KIND_PATH:
-		if (value[0] != '/')
-			return bad_value(err, k->name, value,
-					 "an absolute path");
-		break;
-	case KIND_LISTEN:
-	case KIND_LISTEN_LIST:
-		r = config_parse_listen(value, &host, &port, err);
-		free(host);
-		if (r < 0)
-			return err_wrap(err, r, "%s", k->name);
-		break;
-	case KIND_LOG_LEVEL:
-		if (log_level_from_name(value) < 0)
-			return bad_value(err, k->name, value,
-					 "error, warn, info or debug");
-		break;
-	case KIND_BUILDER:
-		if (strcmp(value, "auto") && strcmp(value, "buildkit") &&
-		    strcmp(value, "classic"))
-			return bad_value(err, k->name, value,
-					 "auto, buildkit or classic");
-		break;
-	case KIND_PREFIX:
-		if (!config_is_prefix(value))
-			return bad_value(err, k->name, value,
-					 "an IPv4 prefix like 10.213.0.0/16");
-		break;
-	default:
-		if (!*value)
-			return err_set(err, ERR_INVALID, "%s: is empty",
-				       k->name);
-	}
-	if (strpbrk(value, "\r\n"))
-		return err_set(err, ERR_INVALID, "%s: holds a line break",
-			       k->name);
-	return 0;
-}
-
 static int set_listen(struct config *c, const char *value, struct error *err)
 {
 	if (c->ssh_listen_is_default) {
@@ -252,23 +99,15 @@ static int set_listen(struct config *c, const char *value, struct error *err)
 	return 0;
 }
 
-static int set_key(struct config *c, const struct key *k, const char *value,
-		   struct error *err)
+static int set_key(struct config *c, const struct config_key *k,
+		   const char *value, struct error *err)
 {
 	int r;
 
-	if (k->kind == KIND_BOOL)
-		return set_bool(c, k, value, err);
-	if (k->kind == KIND_DURATION || k->kind == KIND_SIZE ||
-	    k->kind == KIND_COUNT || k->kind == KIND_CPUS)
-		return set_number(c, k, value, err);
-	r = check_string(k, value, err);
-	if (r < 0)
-		return r;
-	if (k->kind == KIND_LISTEN_LIST)
-		return set_listen(c, value, err);
-	set_string(field(c, k), value);
-	return 0;
+	if (k->kind != KIND_LISTEN_LIST)
+		return config_key_set(k, c, k->name, value, err);
+	r = config_key_check(k, k->name, value, err);
+	return r < 0 ? r : set_listen(c, value, err);
 }
 
 /* Sections with a name: registry.HOST.username and so on. */
@@ -291,7 +130,7 @@ static struct config_target *target_at(struct config *c, const char *name)
 			return &c->targets[i];
 	if (c->targets_count == CONFIG_SUBS_MAX)
 		return NULL;
-	c->targets[c->targets_count].name = xstrdup(name);
+	config_target_init(&c->targets[c->targets_count], name);
 	return &c->targets[c->targets_count++];
 }
 
@@ -315,7 +154,7 @@ static int set_registry(struct config *c, const char *host, const char *key,
 	if (!r)
 		return too_many(err, "registry");
 	if (strcmp(key, "username") == 0) {
-		set_string(&r->username, value);
+		config_set_string(&r->username, value);
 		return 0;
 	}
 	if (value[0] != '/')
@@ -323,27 +162,18 @@ static int set_registry(struct config *c, const char *host, const char *key,
 			       "registry.%s.password-file: '%s' is not an "
 			       "absolute path",
 			       host, value);
-	set_string(&r->password_file, value);
+	config_set_string(&r->password_file, value);
 	return 0;
 }
 
 static int set_target(struct config *c, const char *name, const char *key,
 		      const char *value, struct error *err)
 {
-	struct config_target *t;
+	struct config_target *t = target_at(c, name);
 
-	if (strcmp(key, "type"))
-		return err_set(err, ERR_INVALID,
-			       "target.%s.%s: unknown key (type)", name, key);
-	if (strcmp(value, "docker"))
-		return err_set(err, ERR_INVALID,
-			       "target.%s.type: '%s' is not docker", name,
-			       value);
-	t = target_at(c, name);
 	if (!t)
 		return too_many(err, "target");
-	set_string(&t->type, value);
-	return 0;
+	return config_target_set(t, key, value, err);
 }
 
 static int unknown_key(const char *key, struct error *err)
@@ -444,11 +274,8 @@ void config_release(struct config *c)
 	if (!c)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i].kind != KIND_LISTEN_LIST &&
-		    keys[i].kind != KIND_DURATION &&
-		    keys[i].kind != KIND_SIZE && keys[i].kind != KIND_COUNT &&
-		    keys[i].kind != KIND_BOOL && keys[i].kind != KIND_CPUS)
-			free(*(char **)field(c, &keys[i]));
+		if (keys[i].kind != KIND_LISTEN_LIST)
+			config_key_release(&keys[i], c);
 	for (size_t i = 0; i < c->ssh_listen_count; i++)
 		free(c->ssh_listen[i]);
 	for (size_t i = 0; i < c->registries_count; i++) {
@@ -456,10 +283,8 @@ void config_release(struct config *c)
 		free(c->registries[i].username);
 		free(c->registries[i].password_file);
 	}
-	for (size_t i = 0; i < c->targets_count; i++) {
-		free(c->targets[i].name);
-		free(c->targets[i].type);
-	}
+	for (size_t i = 0; i < c->targets_count; i++)
+		config_target_release(&c->targets[i]);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -472,6 +297,12 @@ int config_check(const struct config *c, struct error *err)
 				       "registry.%s: needs username and "
 				       "password-file",
 				       c->registries[i].host);
+	for (size_t i = 0; i < c->targets_count; i++) {
+		int r = config_target_check(&c->targets[i], err);
+
+		if (r < 0)
+			return r;
+	}
 	if (strcmp(c->deploy_target, "local") != 0 &&
 	    !config_target(c, c->deploy_target))
 		return err_set(err, ERR_INVALID,
@@ -495,50 +326,13 @@ const struct config_target *config_target(const struct config *c,
 	return NULL;
 }
 
-static void dump_pair(struct buf *out, const char *key, const char *value)
-{
-	buf_addf(out, "%s=%s", key, value);
-	buf_addc(out, '\0');
-}
-
-static void dump_key(const struct config *c, const struct key *k,
-		     struct buf *out)
-{
-	const void *at = (const char *)c + k->offset;
-	char number[40];
-	int64_t n;
-
-	switch (k->kind) {
-	case KIND_LISTEN_LIST:
-		for (size_t i = 0; i < c->ssh_listen_count; i++)
-			dump_pair(out, k->name, c->ssh_listen[i]);
-		return;
-	case KIND_DURATION:
-	case KIND_SIZE:
-	case KIND_COUNT:
-		n = *(const int64_t *)at;
-		snprintf(number, sizeof(number), "%" PRId64 "%s", n,
-			 k->kind == KIND_DURATION ? "ms" : "");
-		dump_pair(out, k->name, number);
-		return;
-	case KIND_CPUS:
-		n = *(const int64_t *)at;
-		snprintf(number, sizeof(number), "%" PRId64 ".%03" PRId64,
-			 n / 1000, n % 1000);
-		dump_pair(out, k->name, number);
-		return;
-	case KIND_BOOL:
-		dump_pair(out, k->name, *(const bool *)at ? "true" : "false");
-		return;
-	default:
-		dump_pair(out, k->name, *(char *const *)at);
-	}
-}
-
 void config_dump(const struct config *c, struct buf *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		dump_key(c, &keys[i], out);
+		if (keys[i].kind != KIND_LISTEN_LIST)
+			config_key_dump(&keys[i], c, keys[i].name, out);
+	for (size_t i = 0; i < c->ssh_listen_count; i++)
+		config_dump_pair(out, "ssh.listen", c->ssh_listen[i]);
 	for (size_t i = 0; i < c->registries_count; i++) {
 		const struct config_registry *r = &c->registries[i];
 		auto_free char *user =
@@ -546,15 +340,11 @@ void config_dump(const struct config *c, struct buf *out)
 		auto_free char *file =
 			xasprintf("registry.%s.password-file", r->host);
 
-		dump_pair(out, user, r->username);
-		dump_pair(out, file, r->password_file);
+		config_dump_pair(out, user, r->username);
+		config_dump_pair(out, file, r->password_file);
 	}
-	for (size_t i = 0; i < c->targets_count; i++) {
-		auto_free char *type =
-			xasprintf("target.%s.type", c->targets[i].name);
-
-		dump_pair(out, type, c->targets[i].type);
-	}
+	for (size_t i = 0; i < c->targets_count; i++)
+		config_target_dump(&c->targets[i], out);
 }
 
 /*
@@ -622,7 +412,7 @@ bool config_describe(size_t i, const char **ret_key, const char **ret_kind,
 	if (i >= ARRAY_SIZE(keys))
 		return false;
 	*ret_key = keys[i].name;
-	*ret_kind = kind_names[keys[i].kind];
+	*ret_kind = config_kind_name(keys[i].kind);
 	*ret_default = keys[i].fallback;
 	return true;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/config_target.h"
 #include "base/config_values.h"
 
 struct buf;
@@ -26,12 +27,6 @@ struct config_registry {
 	char *host; /* as in image names: "registry.example.com:5000" */
 	char *username;
 	char *password_file; /* absolute; readable by the builder only */
-};
-
-/* A [target "NAME"] section: where apps run. */
-struct config_target {
-	char *name;
-	char *type; /* "docker" */
 };
 
 struct config {

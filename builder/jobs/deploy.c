@@ -135,6 +135,9 @@ static int add_release(struct deploy *d, const struct source *src,
 						     : source_subject(src));
 	r->image = xstrdup("");
 	r->processes = xstrdup("[]");
+	r->target = xstrdup(d->app->target);
+	r->published = xstrdup("");
+	r->config_version = d->app->config_version;
 	return store_release_add(d->store, r, &r->version, err);
 }
 
@@ -202,6 +205,11 @@ static void report_error(void *ctx, const char *line)
 	transcript_error(((struct deploy *)ctx)->out, "%s", line);
 }
 
+static void report_output(void *ctx, struct slice line)
+{
+	transcript_output(((struct deploy *)ctx)->out, line);
+}
+
 static void report_busy(void *ctx, const char *what)
 {
 	transcript_busy(((struct deploy *)ctx)->out, what);
@@ -218,9 +226,30 @@ static struct target_report report_to(struct deploy *d)
 	return (struct target_report){ .step = report_step,
 				       .detail = report_detail,
 				       .error = report_error,
+				       .output = report_output,
 				       .busy = report_busy,
 				       .is_canceled = report_is_canceled,
 				       .ctx = d };
+}
+
+static int publish(struct deploy *d, struct error *err)
+{
+	struct target_report report = report_to(d);
+	struct release *release = &d->release;
+	char *image = NULL;
+	int r;
+
+	journal(d, "publish", "start", "");
+	r = d->target->ops->publish(d->target, d->app, release, &report, &image,
+				    err);
+	transcript_busy(d->out, NULL);
+	if (r < 0)
+		return r;
+	free(release->published);
+	release->published = image;
+	journal(d, "publish", "done", image);
+	return store_release_set_published(d->store, d->app->id,
+					   release->version, image, err);
 }
 
 static int rollout(struct deploy *d, struct error *err)
@@ -230,9 +259,6 @@ static int rollout(struct deploy *d, struct error *err)
 	int r;
 
 	journal(d, "rollout", "start", "");
-	r = target_open(d->cfg, d->store, d->app->target, &d->target, err);
-	if (r < 0)
-		return err_wrap(err, r, "target '%s'", d->app->target);
 	transcript_step(d->out, "Rolling out web=1 on %s", d->app->target);
 	r = d->target->ops->rollout(d->target, d->app, &d->release, &report,
 				    &d->url, err);
@@ -259,9 +285,15 @@ static int run_steps(struct deploy *d, struct source *src, struct error *err)
 			d->release.version, d->job->user);
 	free(d->release.processes);
 	d->release.processes = NULL;
+	/* Before minutes are spent on a build that has nowhere to go. */
+	r = target_open(d->cfg, d->store, d->app->target, &d->target, err);
+	if (r < 0)
+		return err_wrap(err, r, "target '%s'", d->app->target);
 	r = check_source(d, src, dockerfile, err);
 	if (r == 0)
 		r = build(d, src, dockerfile, err);
+	if (r == 0)
+		r = publish(d, err);
 	if (r == 0)
 		r = rollout(d, err);
 	return r;

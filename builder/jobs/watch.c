@@ -82,9 +82,11 @@ static int live_releases(struct watch *w, struct app *apps, int count,
 static int reconcile_apps(struct watch *w, struct app *apps, int count,
 			  struct error *err)
 {
-	const struct target_report report = { say_step,	       say_step,
-					      say_error,       say_busy,
-					      say_is_canceled, NULL };
+	const struct target_report report = { .step = say_step,
+					      .detail = say_step,
+					      .error = say_error,
+					      .busy = say_busy,
+					      .is_canceled = say_is_canceled };
 	struct release *live = xcalloc((size_t)count + 1, sizeof(*live));
 	struct target *target = NULL;
 	int r = live_releases(w, apps, count, live, err);

@@ -1,6 +1,6 @@
 /*
  * builder/rollout/target.h - the interface that a place to run apps
- * implements: the local engine now (target_docker.h), ECS next.
+ * implements: the local engine (target_docker.h) and ECS (target_ecs.h).
  *
  * Runs in workers; blocks.
  */
@@ -33,6 +33,8 @@ struct target_log_options {
 	bool follow;
 	const char *process; /* "web" or "web.1"; NULL = all */
 	bool with_system;
+	int64_t since;	  /* unix seconds; 0 = from the start */
+	const char *grep; /* only lines with this text; NULL = all */
 };
 
 /* How a rollout talks to the person: one call per transcript line. */
@@ -40,13 +42,40 @@ struct target_report {
 	void (*step)(void *ctx, const char *line);   /* "-----> " */
 	void (*detail)(void *ctx, const char *line); /* 7 spaces */
 	void (*error)(void *ctx, const char *line);  /* " !     " */
+	/* A line of the app's own output; counts against build.log-max */
+	void (*output)(void *ctx, struct slice line);
 	/* What is going on now, for "still running: …"; NULL = nothing */
 	void (*busy)(void *ctx, const char *what);
 	bool (*is_canceled)(void *ctx);
 	void *ctx;
 };
 
+/*
+ * The operations of one deploy come in this order: publish, release_phase,
+ * rollout, settle.  A target is opened anew for each deploy and may remember
+ * from one to the next what it made (a task definition).
+ */
 struct target_ops {
+	/*
+	 * Bring the release's image to where the target pulls it from, and
+	 * its config vars to where the target reads them.  *ret_image is the
+	 * image by digest there, the caller's; "" when there is no such place.
+	 * 0 or as rollout.
+	 */
+	int (*publish)(struct target *t, const struct app *app,
+		       const struct release *release,
+		       const struct target_report *report, char **ret_image,
+		       struct error *err);
+	/*
+	 * Run `command` (NULL-ended) once with the release's image and config
+	 * vars, its lines to report->output.  -ERR_PEER: it ended other than
+	 * with 0, or never started; err says how.
+	 */
+	int (*release_phase)(struct target *t, const struct app *app,
+			     const struct release *release,
+			     const char *const *command,
+			     const struct target_report *report,
+			     struct error *err);
 	/*
 	 * Bring `release` of `app` into service in the place of the one that
 	 * runs: all of it or nothing.  *ret_url is the caller's.

@@ -113,6 +113,23 @@ static int docker_processes(struct target *t, const struct app *app,
 	return n;
 }
 
+/* ---- publish ---- */
+
+/* The engine that built it also runs it. */
+static int docker_publish(struct target *t, const struct app *app,
+			  const struct release *release,
+			  const struct target_report *report, char **ret_image,
+			  struct error *err)
+{
+	(void)t;
+	(void)app;
+	(void)release;
+	(void)report;
+	(void)err;
+	*ret_image = xstrdup("");
+	return 0;
+}
+
 /* ---- rename ---- */
 
 static int docker_rename(struct target *t, const struct app *app,
@@ -151,6 +168,7 @@ static void docker_close(struct target *t)
 }
 
 static const struct target_ops docker_ops = {
+	.publish = docker_publish,
 	.rollout = docker_rollout,
 	.settle = docker_settle,
 	.processes = docker_processes,

@@ -84,7 +84,8 @@ int app_name_check(const char *name, struct error *err)
 #define APP_SELECT                                                             \
 	"SELECT a.id, a.name, deploy_branch, target, subnet, owner,"           \
 	" a.created, ifnull((SELECT version FROM releases"                     \
-	" WHERE app_id = a.id AND state = 'live'), 0) FROM apps a "
+	" WHERE app_id = a.id AND state = 'live'), 0), config_version"         \
+	" FROM apps a "
 
 static void app_row(struct db_query *q, void *item)
 {
@@ -98,6 +99,7 @@ static void app_row(struct db_query *q, void *item)
 	a->owner = db_text(q, 5);
 	a->created = db_int(q, 6);
 	a->live_version = db_int(q, 7);
+	a->config_version = db_int(q, 8);
 }
 
 static int insert_app(struct store *st, const char *name, const char *owner,

@@ -23,6 +23,8 @@ void release_release(struct release *r)
 	free(r->user);
 	free(r->processes);
 	free(r->reason);
+	free(r->target);
+	free(r->published);
 	*r = (struct release){ 0 };
 }
 
@@ -83,14 +85,18 @@ int store_release_add(struct store *st, const struct release *r,
 		return e;
 	e = db_run(st,
 		   "INSERT INTO releases (app_id, version, job_id, commit_id,"
-		   " image, description, user, processes, state, created)"
-		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9)",
+		   " image, description, user, processes, state, created,"
+		   " target, config_version)"
+		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9,"
+		   " ?10, ?11)",
 		   DB_ARGS(DB_INT(r->app_id), DB_INT(version),
 			   DB_INT(r->job_id), DB_TEXT(or_empty(r->commit)),
 			   DB_TEXT(or_empty(r->image)),
 			   DB_TEXT(or_empty(r->description)),
 			   DB_TEXT(or_empty(r->user)),
-			   DB_TEXT(or_empty(r->processes)), DB_INT(db_now())),
+			   DB_TEXT(or_empty(r->processes)), DB_INT(db_now()),
+			   DB_TEXT(or_empty(r->target)),
+			   DB_INT(r->config_version)),
 		   err);
 	if (e < 0)
 		return e;
@@ -153,6 +159,22 @@ int store_release_set_image(struct store *st, int64_t app_id, int64_t version,
 	return r < 0 ? r : 0;
 }
 
+int store_release_set_published(struct store *st, int64_t app_id,
+				int64_t version, const char *image,
+				struct error *err)
+{
+	int r = db_run(st,
+		       "UPDATE releases SET published = ?3"
+		       " WHERE app_id = ?1 AND version = ?2"
+		       " AND state = 'pending'",
+		       DB_ARGS(DB_INT(app_id), DB_INT(version), DB_TEXT(image)),
+		       err);
+
+	if (r == 0)
+		return no_release(version, err);
+	return r < 0 ? r : 0;
+}
+
 int store_release_fail(struct store *st, int64_t app_id, int64_t version,
 		       const char *reason, struct error *err)
 {
@@ -180,7 +202,8 @@ int store_release_fail(struct store *st, int64_t app_id, int64_t version,
 
 #define RELEASE_SELECT                                                         \
 	"SELECT app_id, version, job_id, commit_id, image, description,"       \
-	" user, processes, state, reason, created FROM releases "
+	" user, processes, state, reason, created, target, published,"         \
+	" config_version FROM releases "
 
 static void release_row(struct db_query *q, void *item)
 {
@@ -198,6 +221,9 @@ static void release_row(struct db_query *q, void *item)
 	r->state = state_from_name(state);
 	r->reason = db_text(q, 9);
 	r->created = db_int(q, 10);
+	r->target = db_text(q, 11);
+	r->published = db_text(q, 12);
+	r->config_version = db_int(q, 13);
 }
 
 int store_release_get(struct store *st, int64_t app_id, int64_t version,

@@ -103,6 +103,24 @@ static const char *const steps[] = {
 	"  time_ms INTEGER NOT NULL"
 	");"
 	"CREATE INDEX journal_job ON journal (job_id, id);",
+
+	"CREATE TABLE configs ("
+	"  app_id INTEGER NOT NULL REFERENCES apps ON DELETE CASCADE,"
+	"  version INTEGER NOT NULL,"
+	"  vars TEXT NOT NULL,"
+	"  user TEXT NOT NULL,"
+	"  created INTEGER NOT NULL,"
+	"  PRIMARY KEY (app_id, version)"
+	") WITHOUT ROWID;"
+	"ALTER TABLE apps"
+	"  ADD COLUMN config_version INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE releases"
+	"  ADD COLUMN config_version INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE releases"
+	"  ADD COLUMN target TEXT NOT NULL DEFAULT 'local';"
+	"ALTER TABLE releases ADD COLUMN published TEXT NOT NULL DEFAULT '';"
+	"UPDATE releases SET target ="
+	"  (SELECT target FROM apps WHERE id = releases.app_id);",
 };
 
 int schema_version(void)

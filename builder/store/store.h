@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <jansson.h>
 
 struct error;
 struct store;
@@ -131,7 +132,8 @@ struct app {
 	char *subnet; /* "10.213.0.32/27", NULL until the first rollout */
 	char *owner;  /* user who created it; "" = the local administrator */
 	int64_t created;
-	int64_t live_version; /* of the live release; 0 = none */
+	int64_t live_version;	/* of the live release; 0 = none */
+	int64_t config_version; /* for the next release; 0 = no vars yet */
 };
 
 struct grant {
@@ -305,13 +307,17 @@ struct release {
 	enum release_state state;
 	char *reason; /* why it failed; "" else */
 	int64_t created;
+	char *target;	 /* where it runs, by name */
+	char *published; /* "REPOSITORY@sha256:…" in its registry; "" = none */
+	int64_t config_version; /* of its config vars; 0 = none */
 };
 
 void release_release(struct release *r);
 const char *release_state_name(enum release_state state);
 
 /*
- * Number the next release and store it as pending; *ret_version.  The job
+ * Number the next release and store it as pending; *ret_version.  r->target
+ * and r->config_version are stored too, r->published is not.  The job
  * r->job_id (0 = none) gets the number too.  -ERR_NOTFOUND no such app
  */
 int store_release_add(struct store *st, const struct release *r,
@@ -321,6 +327,11 @@ int store_release_add(struct store *st, const struct release *r,
 int store_release_set_image(struct store *st, int64_t app_id, int64_t version,
 			    const char *image, const char *processes,
 			    struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+/* Where a registry has its image; only while it is pending. */
+int store_release_set_published(struct store *st, int64_t app_id,
+				int64_t version, const char *image,
+				struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 /* To live (the former live one becomes old), in one transaction.  Done
  * twice it changes nothing.  -ERR_NOTFOUND */
@@ -338,6 +349,23 @@ int store_release_get(struct store *st, int64_t app_id, int64_t version,
 /* Newest first; count. */
 int store_releases(struct store *st, int64_t app_id, int limit,
 		   struct release **ret, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/* ---- config vars (builder/store/configs.c) ---- */
+
+/*
+ * Vars are an object of strings.  A version never changes: each release names
+ * the one that it runs with.
+ */
+
+/* As the app's next version, now the current one; *ret_version.
+ * -ERR_NOTFOUND no such app */
+int store_config_put(struct store *st, int64_t app_id, const json_t *vars,
+		     const char *user, int64_t *ret_version, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+/* *ret is the caller's; version 0 is the empty object.  -ERR_NOTFOUND */
+int store_config_get(struct store *st, int64_t app_id, int64_t version,
+		     json_t **ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /* ---- journal (builder/store/journal.c) ---- */

@@ -71,8 +71,13 @@ static bool is_canceled(void *ctx)
 	return cancel_file && access(cancel_file, F_OK) == 0;
 }
 
-static const struct target_report report = { say_step, say_detail,  say_error,
-					     say_busy, is_canceled, NULL };
+static const struct target_report report = {
+	.step = say_step,
+	.detail = say_detail,
+	.error = say_error,
+	.busy = say_busy,
+	.is_canceled = is_canceled,
+};
 
 struct tool {
 	struct config cfg;
