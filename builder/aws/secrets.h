@@ -27,8 +27,9 @@
 struct aws;
 struct error;
 
-#define SECRET_BYTES_MAX  65536
-#define SECRET_LABELS_MAX 20 /* on all versions of a secret; AWS_ ones too */
+#define SECRET_BYTES_MAX 65536
+/* AWS takes 20 labels on all versions of a secret, its own among them. */
+#define SECRET_KEEP_MAX 16
 
 struct secret_version {
 	char *arn; /* of the secret; NULL: there is nothing secret */
@@ -69,8 +70,8 @@ int secrets_for_container(const json_t *vars, const struct secret_version *v,
 
 /*
  * Take our labels (those that begin with `prefix`) but the ones in `keep`
- * (NULL-ended) off the secret's versions, so that AWS forgets these.  0 also
- * when there is no such secret.
+ * (NULL-ended; of more than SECRET_KEEP_MAX the first) off the secret's
+ * versions, so that AWS forgets these.  0 also when there is no such secret.
  */
 int secrets_retain(struct aws *a, const char *name, const char *prefix,
 		   const char *const *keep, struct error *err)
