@@ -75,6 +75,7 @@ class ServiceState:
         self.cluster = cluster
         self.desired = desired
         self.created = now
+        self.token = None               # CreateService's clientToken
         self.status = "ACTIVE"
         self.settings = {}              # deploymentConfiguration, tags, …
         self.load_balancers = []
@@ -227,7 +228,7 @@ class Scheduler:
         target.progress(now, f"{reason} rolling back to deploymentId "
                         f"{target.id}")
         service.record.set_status("ROLLBACK_IN_PROGRESS", now)
-        service.record.rollback_reason = f"{reason} tasks failed to start."
+        service.record.rollback_reason = failed.reason
         self.say(service, f"rolling back to deployment {target.id}.", True)
         return True
 
@@ -247,6 +248,22 @@ class Scheduler:
         rolling = service.record.status == "ROLLBACK_IN_PROGRESS"
         service.record.set_status(
             "ROLLBACK_FAILED" if rolling else "STOPPED", now, p.reason)
+
+    def stop(self, service, how):
+        """As somebody asked: "ABORT" stalls it, "ROLLBACK" also goes back;
+        False when there is nothing to go back to."""
+        p = service.primary
+        target = service.completed
+        if how == "ROLLBACK" and (target is None or target is p
+                                  or target.state != "COMPLETED"):
+            return False
+        now = self.now()
+        p.set_state("FAILED", f"ECS deployment {p.id} was stopped by user.",
+                    now)
+        if how == "ABORT":
+            service.record.set_status("STOPPED", now, p.reason)
+            return True
+        return self.roll_back(service, "ECS deployment stopped by user:")
 
     def complete(self, service):
         """Only when the tasks of others are drained and gone [I]."""
