@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import struct
+import time
 import urllib.parse
 
 API = "/v1.41"
@@ -223,13 +224,21 @@ def create_network(name, label, value):
                  "Labels": {label: value}})["Id"]
 
 
-def remove_labelled(label):
-    """Every container and network with the label "key=value"."""
-    for c in call("GET", "/containers/json?all=1&" + labelled(label)):
-        remove(c["Id"])
-    for n in call("GET", "/networks?" + labelled(label)):
+def remove_labelled(label, patience_s=30):
+    """Every container and network with the label "key=value"; the engine may
+    still be busy with some that it was told to remove before."""
+    limit = time.monotonic() + patience_s
+    while True:
+        containers = call("GET", "/containers/json?all=1&" + labelled(label))
+        networks = call("GET", "/networks?" + labelled(label))
+        if not containers and not networks:
+            return
         try:
-            call("DELETE", "/networks/" + n["Id"])
-        except DockerError as e:
-            if e.status != 404:
+            for c in containers:
+                remove(c["Id"])
+            for n in networks:
+                call("DELETE", "/networks/" + n["Id"])
+        except DockerError:
+            if time.monotonic() > limit:
                 raise
+        time.sleep(0.2)

@@ -4,6 +4,11 @@ A task is a pause container that holds the network namespace and, inside it,
 the containers of the task definition.  One thread a task takes it from
 PROVISIONING to STOPPED; others read its fields and ask it to stop.
 
+Faults, asked for with the task's group as subject ("service:web",
+"family:web"):
+  stuck-pending  stays PENDING until the fault is cleared
+  pull-failure   `message`: what the registry is made to say
+
 Wording of reasons: "Amazon ECS stopped tasks error messages" (developer
 guide) and reports of users.
 """
@@ -140,6 +145,8 @@ class Runner:
             self.note_failure(task, e.reason, e.container)
         except (DockerError, OSError) as e:
             self.note_failure(task, f"InternalError: {e}", None)
+        if self.world.stopping.is_set():
+            return                      # close() removes what there is
         task.times["stoppingAt"] = self.world.clock.now()
         self.move(task, "DEACTIVATING")
         before_stop(task)
@@ -176,7 +183,8 @@ class Runner:
                 Container(d, overrides.get(d["name"], {}), threading.Event())
                 for d in task.definition["containerDefinitions"]]
             task.status = "PENDING"
-        while self.fault(task, "stuck-pending"):
+        stuck = self.fault(task, "stuck-pending")
+        while stuck and self.is_ordered(stuck):
             if task.stop_asked.wait(POLL) or self.world.stopping.is_set():
                 raise Stopped
         secrets = {c.name: self.resolve_secrets(c) for c in task.containers}
@@ -191,6 +199,12 @@ class Runner:
 
     def fault(self, task, kind):
         return self.world.faults.take(kind, task.group)
+
+    def is_ordered(self, fault):
+        """Still, or was it cleared?"""
+        return any(f["kind"] == fault["kind"]
+                   and f.get("subject") == fault.get("subject")
+                   for f in self.world.faults.all())
 
     def stay_up(self, task):
         """Until an essential container ends or somebody wants it to stop."""
@@ -274,9 +288,9 @@ class Runner:
         """From a registry always, and by the digest that the first task of
         a deployment found."""
         image = task.digests.get(c.image, c.image)
-        error = self.fault(task, "pull-failure")
-        if not error:
-            error = self.try_pull(image)
+        fault = self.fault(task, "pull-failure")
+        error = fault.get("message", "unexpected status: 401 Unauthorized") \
+            if fault else self.try_pull(image)
         if error:
             self.pause_for(task, "pull-retry")
             raise TaskFailed(

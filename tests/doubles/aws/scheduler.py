@@ -4,6 +4,10 @@ One thread looks at every service several times a second and moves it a step
 towards what was asked: start, judge, stop, complete, roll back.  All state is
 guarded by the runner's lock.
 
+Faults, asked for with the subject "service:NAME":
+  no-capacity  no task can be placed; RunTask asks with "family:NAME"
+  slow-drain   `seconds` (of AWS, 300): draining takes so much longer
+
 Sources: "Amazon ECS deployment circuit breaker", "Service throttle logic" and
 "Service event messages" (developer guide); where they are silent, the decision
 is marked [I].
@@ -418,6 +422,8 @@ class Scheduler:
             self.say(service, "was unable to place a task. Reason: Capacity "
                      "is unavailable at this time. Please try again later or "
                      "in a different availability zone.")
+            p.next_start = time.monotonic() + \
+                self.world.clock.constant("start-throttle")
             return
         running = len(service.wanted())
         count = min(missing, service.maximum - running)
@@ -469,7 +475,8 @@ class Scheduler:
 
     def deregister(self, service, task):
         """Returns when its connections are drained."""
-        extra = self.fault("slow-drain", service) or 0
+        fault = self.fault("slow-drain", service)
+        extra = fault.get("seconds", 300) if fault else 0
         for lb in task.load_balancers:
             target = task.address and self.elb.deregister(
                 lb["targetGroupArn"], task.address, lb["containerPort"],
