@@ -58,6 +58,8 @@ class Record:
         self.status = "IN_PROGRESS"
         self.reason = None
         self.rollback_reason = None
+        self.rollback_started = None
+        self.rollback_target = None
         self.created = self.updated = now
         self.finished = None
         self.threshold = None
@@ -233,6 +235,8 @@ class Scheduler:
                         f"{target.id}")
         service.record.set_status("ROLLBACK_IN_PROGRESS", now)
         service.record.rollback_reason = failed.reason
+        service.record.rollback_started = now
+        service.record.rollback_target = target
         self.say(service, f"rolling back to deployment {target.id}.", True)
         return True
 

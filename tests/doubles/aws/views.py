@@ -176,6 +176,8 @@ def record_view(service, record, arn, revision_arn):
     if record.reason:
         out["statusReason"] = record.reason
     if record.rollback_reason:
-        out["rollback"] = {"reason": record.rollback_reason,
-                           "startedAt": record.updated}
+        out["rollback"] = {
+            "reason": record.rollback_reason,
+            "startedAt": record.rollback_started,
+            "serviceRevisionArn": revision_arn(record.rollback_target)}
     return out
