@@ -12,10 +12,6 @@ import time
 CONSTANTS = {
     # API GetAuthorizationToken: "valid for 12 hours"
     "ecr-token": 12 * 3600,
-    # API AssumeRole: default DurationSeconds
-    "role-session": 3600,
-    # EC2 user guide, roles: refreshed about every 6 hours
-    "instance-credentials": 6 * 3600,
     # ECS task stopped: visible about one hour
     "stopped-task": 3600,
     # ECS: a task without health check counts as healthy after this

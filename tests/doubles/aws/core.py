@@ -72,6 +72,8 @@ class World:
     journal   journal.Journal: every request; note(kind, **fields) adds a line
     faults    faults.Faults: take(kind, subject) asks for an ordered fault
     services  botocore's name -> Service
+    credentials  credentials.Credentials: keys, for_role(), temporary()
+    endpoint  http://127.0.0.1:PORT of the APIs; set before start()
     logs      put_events(group, stream, [(milliseconds, text)]) makes the
               stream, raises ResourceNotFoundException without the group;
               has_group(name)
@@ -91,6 +93,8 @@ class World:
         self.services = {}
         self.journal = None
         self.faults = None
+        self.credentials = None
+        self.endpoint = None
         self.logs = None
         self.secrets = None
         self.ecr = None
