@@ -2,52 +2,11 @@
 # Images to ECR: the repository, the login, the push through the engine, what
 # is kept.  Against the double of AWS, whose registry is docker-registry.
 . "$(dirname "$0")/lib.sh"
+. "$ROOT/tests/e2e/tools/aws_double.sh"
 
 TOOL=$BUILD/tests/tools/aws_parts_tool
 REPOSITORY=slipway/e2e-$RANDOM
 IMAGE= # an id
-
-start_double() {
-	engine_ready || return 1
-	/usr/bin/python3 "$ROOT/tests/doubles/aws" --data "$TRASH/aws" \
-		--ready-file "$TRASH/ready" --scale 60 \
-		--engine "unix://$DOCKER_SOCKET" >"$TRASH/double.log" 2>&1 &
-	DOUBLE_PID=$!
-	at_exit stop_double
-	if ! poll_until 30 test -s "$TRASH/ready"; then
-		cat "$TRASH/double.log"
-		return 1
-	fi
-	set -a
-	. "$TRASH/ready"
-	set +a
-}
-
-stop_double() {
-	kill "$DOUBLE_PID" 2>/dev/null
-	poll_until 60 gone "$DOUBLE_PID" || kill -9 "$DOUBLE_PID"
-}
-
-admin() { # METHOD PATH [JSON]
-	curl -sS --fail-with-body -X "$1" ${3:+-d "$3"} "$ADMIN_URL$2"
-}
-
-tool() {
-	local code
-	"$TOOL" "$@" >"$TRASH/out" 2>&1
-	code=$?
-	cat "$TRASH/out"
-	return $code
-}
-
-journal() { # OPERATION: how many calls since $SEQ
-	admin GET "/journal?since=${SEQ:-0}" |
-		jq "[.[] | select(.operation == \"$1\")] | length"
-}
-
-mark() {
-	SEQ=$(admin GET /journal | jq length)
-}
 
 # An image of its own each time, so that there is a layer to push.
 new_image() { # NAME
