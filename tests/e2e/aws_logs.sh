@@ -171,6 +171,58 @@ test_expect_success 'following starts with the last lines, too' '
 		diff - "$TRASH/lines"
 '
 
+# A service whose only task ends at once: ECS has something to say about it.
+make_service() { # NAME
+	aws_call ecs RegisterTaskDefinition "{\"family\": \"$1\",
+		\"networkMode\": \"awsvpc\", \"cpu\": \"256\",
+		\"memory\": \"512\", \"requiresCompatibilities\": [\"FARGATE\"],
+		\"executionRoleArn\": \"arn:aws:iam::123456789012:role/execution\",
+		\"containerDefinitions\": [{\"name\": \"web\",
+			\"image\": \"$BASE_IMAGE\", \"stopTimeout\": 2,
+			\"command\": [\"sh\", \"-c\", \"sleep 300\"]}]}" &&
+		aws_call ecs CreateService "{\"cluster\": \"prod\",
+			\"serviceName\": \"$1\", \"desiredCount\": 1,
+			\"taskDefinition\": \"$1\", \"launchType\": \"FARGATE\",
+			\"networkConfiguration\": {\"awsvpcConfiguration\": {
+				\"subnets\": [\"subnet-0a1b2c3d\"],
+				\"securityGroups\": [\"sg-0a1b2c3d\"]}}}"
+}
+
+test_expect_success 'what ECS says of the services stands among the lines' '
+	make_service shop-web &&
+	poll_until 60 eval "tool logs $GROUP -e prod,shop-web -p ecs &&
+		grep -q steady $TRASH/out" &&
+	contains "$TRASH/out" \
+		"Z app[ecs]: (service shop-web) has reached a steady state." &&
+	lacks "$TRASH/out" "app[web" &&
+	tool logs $GROUP -e prod,shop-web -n 20 &&
+	contains "$TRASH/out" "app[ecs]: (service shop-web) has started 1" \
+		"app[web.1f0c22ab]: fifth" &&
+	cut -d" " -f1 "$TRASH/out" | sort -c &&
+	tool logs $GROUP -e prod,shop-web -g steady &&
+	[ $(wc -l <"$TRASH/out") = 1 ] &&
+	tool logs $GROUP -e prod,shop-web -p web && lacks "$TRASH/out" "[ecs]"
+'
+
+test_expect_success 'events are followed, each printed once' '
+	follow -n 0 -e prod,shop-web && sleep 3 &&
+	aws_call ecs UpdateService "{\"cluster\": \"prod\",
+		\"service\": \"shop-web\", \"desiredCount\": 0}" &&
+	poll_until 60 grep -q "has stopped 1" "$TRASH/followed" && sleep 3 &&
+	stop_following && [ "$(count_of "has stopped 1")" = 1 ] &&
+	lacks "$TRASH/followed" "has started 1"
+'
+
+test_expect_success 'lines are worth having without the events' '
+	admin POST /faults "{\"kind\": \"access-denied\", \"service\": \"ecs\",
+		\"operation\": \"DescribeServices\"}" &&
+	tool logs $GROUP -e prod,shop-web &&
+	contains "$TRASH/out" "app[web.1f0c22ab]: fifth" \
+		"app[ecs]: events cannot be read: " ecs:DescribeServices &&
+	test_must_fail tool logs $GROUP -e prod,shop-web -p ecs &&
+	admin DELETE /faults && contains "$TRASH/out" "error denied"
+'
+
 test_expect_success 'who may not read is told which action is missing' '
 	admin POST /faults "{\"kind\": \"access-denied\", \"service\": \"logs\",
 		\"operation\": \"FilterLogEvents\"}" &&
