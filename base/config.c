@@ -68,6 +68,8 @@ static const struct config_key keys[] = {
 	KEY("deploy.target", KIND_STRING, deploy_target, "local", 0, 0),
 	KEY("deploy.health-timeout", KIND_DURATION, deploy_health_timeout_ms,
 	    "60s", SECOND, HOUR),
+	KEY("deploy.release-timeout", KIND_DURATION, deploy_release_timeout_ms,
+	    "10m", SECOND, 24 * HOUR),
 	KEY("deploy.drain-timeout", KIND_DURATION, deploy_drain_timeout_ms,
 	    "30s", 0, HOUR),
 	KEY("deploy.stop-timeout", KIND_DURATION, deploy_stop_timeout_ms, "30s",

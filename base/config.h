@@ -69,6 +69,7 @@ struct config {
 	/* [deploy] */
 	char *deploy_target;
 	int64_t deploy_health_timeout_ms;
+	int64_t deploy_release_timeout_ms;
 	int64_t deploy_drain_timeout_ms;
 	int64_t deploy_stop_timeout_ms;
 	int64_t deploy_keep_releases;

@@ -105,6 +105,11 @@ int docker_route(struct docker *d, const struct blueprint *b,
 
 /* ---- the operations of struct target_ops ---- */
 
+/* docker_release_phase.c */
+int docker_release_phase(struct target *t, const struct app *app,
+			 const struct release *release,
+			 const char *const *command,
+			 const struct target_report *report, struct error *err);
 /* docker_rollout.c */
 int docker_rollout(struct target *t, const struct app *app,
 		   const struct release *release,

@@ -169,6 +169,7 @@ static void docker_close(struct target *t)
 
 static const struct target_ops docker_ops = {
 	.publish = docker_publish,
+	.release_phase = docker_release_phase,
 	.rollout = docker_rollout,
 	.settle = docker_settle,
 	.processes = docker_processes,
