@@ -305,8 +305,7 @@ int config_check(const struct config *c, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	if (strcmp(c->deploy_target, "local") != 0 &&
-	    !config_target(c, c->deploy_target))
+	if (!config_target_type(c, c->deploy_target))
 		return err_set(err, ERR_INVALID,
 			       "deploy.target: there is no [target \"%s\"]",
 			       c->deploy_target);
@@ -326,6 +325,15 @@ const struct config_target *config_target(const struct config *c,
 		if (strcmp(c->targets[i].name, name) == 0)
 			return &c->targets[i];
 	return NULL;
+}
+
+const char *config_target_type(const struct config *c, const char *name)
+{
+	const struct config_target *t = config_target(c, name);
+
+	if (t)
+		return t->type;
+	return strcmp(name, TARGET_LOCAL) == 0 ? TARGET_TYPE_DOCKER : NULL;
 }
 
 void config_dump(const struct config *c, struct buf *out)

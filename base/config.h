@@ -132,4 +132,11 @@ const struct config_target *config_target(const struct config *c,
 					  const char *name)
 	__attribute__((nonnull));
 
+/* There without a section, too: the engine of [build]. */
+#define TARGET_LOCAL "local"
+
+/* TARGET_TYPE_… of the target of this name; NULL when there is none. */
+const char *config_target_type(const struct config *c, const char *name)
+	__attribute__((nonnull));
+
 #endif

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "builder/jobs/app_turn.h"
 #include "builder/jobs/deploy.h"
+#include "builder/jobs/deploy_ref.h"
 #include "builder/jobs/launch.h"
 #include "builder/jobs/policy.h"
 #include "builder/jobs/push_options.h"
@@ -29,7 +30,7 @@
 struct push_job {
 	const struct config *cfg;
 	struct store *store;
-	struct job job;
+	const struct job *job;
 	struct app app;
 	json_t *push; /* the message; strings of the rest live in it */
 	struct push_plan plan;
@@ -130,8 +131,7 @@ static void store_refs(struct push_job *j)
 static int move_refs(struct push_job *j, const struct deploy *d,
 		     const char *now, struct error *err)
 {
-	auto_free char *deploys =
-		xasprintf("refs/deploys/v%" PRId64, d->release.version);
+	auto_free char *deploys = deploy_ref_name(d->release.version);
 	struct ref_update *updates =
 		xcalloc(j->plan.count + 1, sizeof(*updates));
 	size_t n = 0;
@@ -156,7 +156,7 @@ static int move_refs(struct push_job *j, const struct deploy *d,
 /* The first deploy decides which branch deploys. */
 static void adopt_branch(struct push_job *j)
 {
-	const char *branch = j->job.ref + strlen(BRANCH_HEAD);
+	const char *branch = j->job->ref + strlen(BRANCH_HEAD);
 	struct error err;
 	int r = 0;
 
@@ -205,7 +205,7 @@ static int deploy_and_move(struct push_job *j, struct deploy *d,
 static int load_app(struct push_job *j, struct error *err)
 {
 	app_release(&j->app);
-	return store_app_get_id(j->store, j->job.app_id, &j->app, err);
+	return store_app_get_id(j->store, j->job->app_id, &j->app, err);
 }
 
 /* ---- ends ---- */
@@ -224,12 +224,12 @@ static int finish(struct push_job *j, bool is_canceled, struct error *err)
 		if (v->meaning != MEANING_REFUSE)
 			continue;
 		/* With a deploy in the push, it alone makes it a failure. */
-		if (j->job.ref[0] && strcmp(j->job.ref, v->ref) != 0)
+		if (j->job->ref[0] && strcmp(j->job->ref, v->ref) != 0)
 			continue;
 		reason = v->reason;
 		state = is_canceled ? JOB_CANCELED : JOB_FAILED;
 	}
-	r = store_job_finish(j->store, j->job.id, state,
+	r = store_job_finish(j->store, j->job->id, state,
 			     verdicts ? verdicts : "[]", reason, err);
 	transcript_wake(&j->out);
 	return r < 0 ? r : 0;
@@ -242,7 +242,7 @@ static int run_deploy(struct push_job *j, struct error *err)
 	struct deploy d = { .cfg = j->cfg,
 			    .store = j->store,
 			    .out = &j->out,
-			    .job = &j->job,
+			    .job = j->job,
 			    .app = &j->app,
 			    .options = &j->options };
 	char now[OID_HEX + 1] = OID_ZERO;
@@ -271,7 +271,7 @@ static int run_deploy(struct push_job *j, struct error *err)
 static int run(struct push_job *j, struct error *err)
 {
 	struct error why = ERROR_INIT;
-	int r = store_job_start(j->store, j->job.id, err);
+	int r = store_job_start(j->store, j->job->id, err);
 
 	if (r < 0)
 		return r;
@@ -288,15 +288,13 @@ static int run(struct push_job *j, struct error *err)
 	return run_deploy(j, err);
 }
 
-static int load(struct push_job *j, int64_t job_id, struct error *err)
+static int load(struct push_job *j, struct error *err)
 {
 	auto_free char *url = NULL;
-	int r = store_job_get(j->store, job_id, &j->job, err);
+	int r = load_app(j, err);
 
 	if (r == 0)
-		r = load_app(j, err);
-	if (r == 0)
-		r = json_parse(slice_str(j->job.request), "push", &j->push,
+		r = json_parse(slice_str(j->job->request), "push", &j->push,
 			       err);
 	if (r < 0)
 		return r;
@@ -305,12 +303,14 @@ static int load(struct push_job *j, int64_t job_id, struct error *err)
 			      err);
 }
 
-int push_job_run(const struct config *cfg, struct store *store, int64_t job_id,
-		 int notify_fd, struct error *err)
+int push_job_run(const struct config *cfg, struct store *store,
+		 const struct job *job, int notify_fd, struct error *err)
 {
-	struct push_job j = { .cfg = cfg, .store = store, .out.fd = -1 };
-	auto_free char *path = job_log_path(cfg->data, job_id);
-	int r = load(&j, job_id, err);
+	struct push_job j = {
+		.cfg = cfg, .store = store, .job = job, .out.fd = -1
+	};
+	auto_free char *path = job_log_path(cfg->data, job->id);
+	int r = load(&j, err);
 
 	if (r == 0)
 		r = transcript_open(&j.out, path, notify_fd, cfg->build_log_max,
@@ -322,6 +322,5 @@ int push_job_run(const struct config *cfg, struct store *store, int64_t job_id,
 	push_plan_release(&j.plan);
 	json_decref(j.push);
 	app_release(&j.app);
-	job_release(&j.job);
 	return r;
 }
