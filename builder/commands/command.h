@@ -74,6 +74,12 @@ int cmd_releases_info(struct call *c, struct error *err);
 /* processes.c */
 int cmd_ps(struct call *c, struct error *err);
 int cmd_logs(struct call *c, struct error *err);
+/* config.c */
+int cmd_config(struct call *c, struct error *err);
+int cmd_config_get(struct call *c, struct error *err);
+/* config_change.c */
+int cmd_config_set(struct call *c, struct error *err);
+int cmd_config_unset(struct call *c, struct error *err);
 /* access.c */
 int cmd_access_list(struct call *c, struct error *err);
 int cmd_access_add(struct call *c, struct error *err);

@@ -11,6 +11,7 @@
 #define G_APPS	  "Apps"
 #define G_DEPLOYS "Builds and releases"
 #define G_RUNNING "What runs"
+#define G_CONFIG  "Config vars"
 #define G_ACCESS  "Users, keys and access"
 #define G_OTHER	  "Other"
 
@@ -46,6 +47,16 @@ static const struct option_spec logs_options[] = {
 	{ 'p', "ps", "PROCESS", "only this one: web, web.1" },
 	{ 0, "since", "TIME", "from then on: 10m (ago), 2026-11-22T10:15:00Z" },
 	{ 0, "grep", "TEXT", "only lines with this text" },
+	{ 0, NULL, NULL, NULL },
+};
+
+static const struct option_spec config_options[] = {
+	{ 's', "shell", NULL, "as NAME='value' lines" },
+	{ 0, NULL, NULL, NULL },
+};
+
+static const struct option_spec config_change_options[] = {
+	{ 0, "no-restart", NULL, "store only; the next release has it" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -202,6 +213,54 @@ const struct command commands[] = {
 	  .takes_app = true,
 	  .role = ROLE_VIEW,
 	  .run = cmd_logs },
+
+	{ .name = "config",
+	  .aliases = { "config:show", "config:list" },
+	  .group = G_CONFIG,
+	  .synopsis = "APP",
+	  .help = "its config vars: what its processes have as environment",
+	  .options = config_options,
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .has_json = true,
+	  .run = cmd_config },
+	{ .name = "config:get",
+	  .group = G_CONFIG,
+	  .synopsis = "APP NAME",
+	  .help = "the value of one",
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .min_words = 1,
+	  .max_words = 1,
+	  .run = cmd_config_get },
+	{ .name = "config:set",
+	  .aliases = { "config:add" },
+	  .group = G_CONFIG,
+	  .synopsis = "APP NAME=VALUE ... | NAME",
+	  .help = "set config vars and release the app with them",
+	  .detail = "The value of a NAME alone is read from standard input, "
+		    "without its last line\nend: a secret then is in no "
+		    "command line.  When the release fails, the vars\nstay "
+		    "stored and the release before goes on running.",
+	  .options = config_change_options,
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .has_json = true,
+	  .min_words = 1,
+	  .max_words = ARGS_MAX,
+	  .run = cmd_config_set },
+	{ .name = "config:unset",
+	  .aliases = { "config:remove" },
+	  .group = G_CONFIG,
+	  .synopsis = "APP NAME ...",
+	  .help = "remove config vars and release the app without them",
+	  .options = config_change_options,
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .has_json = true,
+	  .min_words = 1,
+	  .max_words = ARGS_MAX,
+	  .run = cmd_config_unset },
 
 	{ .name = "access:list",
 	  .aliases = { "access" },
