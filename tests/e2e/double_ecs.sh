@@ -33,9 +33,10 @@ stop_double() {
 	poll_until 60 gone "$DOUBLE_PID" || kill -9 "$DOUBLE_PID"
 }
 
+# Its code 254 is an answer, not a death.
 cli() {
 	AWS_PAGER= /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" \
-		--output json "$@"
+		--output json "$@" || return 1
 }
 
 # ecs OPERATION JSON: the reply; fails unless 200, and shows the error
@@ -54,12 +55,13 @@ admin() { # METHOD PATH [JSON]
 # definition FAMILY COMMAND [CONTAINER-MEMBERS]: registers; prints the ARN
 definition() {
 	jq -n --arg family "$1" --arg command "$2" --arg role "$ROLE" \
+		--arg image "$IMAGE@$DIGEST" \
 		--argjson more "${3:-{\}}" '{
 		family: $family, networkMode: "awsvpc", cpu: "256",
 		memory: "512", requiresCompatibilities: ["FARGATE"],
 		executionRoleArn: $role,
 		containerDefinitions: [{
-			name: "web", image: "slipway/busybox:latest",
+			name: "web", image: $image,
 			command: ["sh", "-c", $command], stopTimeout: 2,
 			portMappings: [{containerPort: 8080}],
 			logConfiguration: {logDriver: "awslogs", options: {
@@ -75,7 +77,7 @@ definition() {
 # A page that says $2 for service $1; its containers carry it as a label.
 web() {
 	definition "$1" "mkdir -p /tmp/w/cgi-bin && echo $2 >/tmp/w/index.html &&
-		printf '#!/bin/sh\nsleep 3\necho; echo slow $2\n' \
+		printf '#!/bin/sh\nsleep 3\nprintf \"Content-Type: text/plain\\\\r\\\\n\\\\r\\\\nslow $2\"\n' \
 			>/tmp/w/cgi-bin/slow && chmod +x /tmp/w/cgi-bin/slow &&
 		echo serving $2 && exec httpd -f -p 8080 -h /tmp/w" \
 		"{\"dockerLabels\": {\"version\": \"$2\"}}"
@@ -140,7 +142,7 @@ every_stopped() {
 # What Docker runs for a service: the versions, one a line, sorted.
 running() {
 	api GET "/containers/json?filters=%7B%22label%22%3A%5B%22slipway.double%3D$DOUBLE_ID%22%2C%22slipway.double.service%3D$1%22%2C%22slipway.double.container%3Dweb%22%5D%7D" |
-		jq -r '.[].Labels.version // "none"' | sort | tr '\n' ' '
+		jq -r '.[] | .Labels.version // "none"' | sort | tr '\n' ' '
 }
 
 runs() { # SERVICE VERSION…
@@ -177,6 +179,29 @@ test_expect_success 'the double starts, with a cluster and a listener' '
 	cli logs create-log-group --log-group-name /app
 '
 
+# Pushes the base image as app/web; the engine tells its digest.
+push_image() {
+	local uri=$1
+	cli ecr get-authorization-token --query \
+		'authorizationData[0].authorizationToken' | tr -d '"' |
+		base64 -d | jq -Rr --arg server "${uri%%/*}" '{username: "AWS",
+		password: ltrimstr("AWS:"), serveraddress: $server} |
+		@base64 | gsub("\\+"; "-") | gsub("/"; "_") |
+		"X-Registry-Auth: " + .' >"$TRASH/auth" &&
+		api POST "/images/$BASE_IMAGE/tag?repo=$uri&tag=1" &&
+		api POST "/images/$uri/push?tag=1" -H "@$TRASH/auth" \
+			>"$TRASH/out" &&
+		at_exit "api DELETE '/images/$uri:1'"
+	DIGEST=$(jq -r '.aux.Digest // empty' "$TRASH/out")
+	[ -n "$DIGEST" ] || { cat "$TRASH/out"; return 1; }
+}
+
+test_expect_success 'an image is pushed to ECR' '
+	IMAGE=$(cli ecr create-repository --repository-name app/web \
+		--query repository.repositoryUri | tr -d \") &&
+	push_image "$IMAGE"
+'
+
 test_expect_success 'what it does not do, it says aloud' '
 	test_must_fail ecs ListServicesByNamespace "{}" >"$TRASH/out" &&
 	contains "$TRASH/out" UnknownOperationException &&
@@ -187,7 +212,10 @@ test_expect_success 'what it does not do, it says aloud' '
 	contains "$TRASH/out" privileged &&
 	test_must_fail definition odd true "{\"nosuch\": 1}" \
 		>"$TRASH/out" 2>&1 &&
-	contains "$TRASH/out" nosuch
+	contains "$TRASH/out" nosuch &&
+	test_must_fail ecs CreateService "{\"serviceName\": \"x\"}" \
+		>"$TRASH/out" &&
+	contains "$TRASH/out" ClusterNotFoundException
 '
 
 test_expect_success 'target groups and rules keep the rules of AWS' '
@@ -234,11 +262,12 @@ test_expect_success 'a service comes up behind the load balancer' '
 '
 
 test_expect_success 'a rolling deployment fails no request' '
-	second=$(web web two) &&
+	second=$(web web two) || return 1
 	wrk -t 1 -c 4 -d 20s -H "Host: web.example" \
 		"http://$LOAD_BALANCER/" >"$TRASH/wrk" 2>&1 &
 	wrk=$!
-	page web.example /cgi-bin/slow >"$TRASH/slow" &
+	curl -sf -H "Host: web.example" -o "$TRASH/slow" \
+		"http://$LOAD_BALANCER/cgi-bin/slow" &
 	slow=$!
 	GOOD=$(update web "$second") &&
 	poll_until 60 completed web && told web ".deployments[0].id ==
@@ -300,7 +329,7 @@ test_expect_success 'first deployments that fail have nowhere to go back to' '
 	none=sha256:$(printf %064d 0) &&
 	create crash "$(definition crash "exit 3")" >"$TRASH/out" &&
 	create nopull "$(definition nopull true "{\"image\":
-		\"127.0.0.1:1/none@$none\"}")" >"$TRASH/out" &&
+		\"$IMAGE@$none\"}")" >"$TRASH/out" &&
 	create sick "$(definition sick "exec sleep 1000" "{\"healthCheck\": {
 		\"command\": [\"CMD\", \"false\"], \"interval\": 5,
 		\"retries\": 2}}")" >"$TRASH/out" &&
