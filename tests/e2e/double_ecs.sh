@@ -190,10 +190,10 @@ push_image() {
 		"X-Registry-Auth: " + .' >"$TRASH/auth" &&
 		api POST "/images/$BASE_IMAGE/tag?repo=$uri&tag=1" &&
 		api POST "/images/$uri/push?tag=1" -H "@$TRASH/auth" \
-			>"$TRASH/out" &&
-		at_exit "api DELETE '/images/$uri:1'"
-	DIGEST=$(jq -r '.aux.Digest // empty' "$TRASH/out")
-	[ -n "$DIGEST" ] || { cat "$TRASH/out"; return 1; }
+			>"$TRASH/pushed" &&
+		api DELETE "/images/$uri:1" >"$TRASH/out"
+	DIGEST=$(jq -r '.aux.Digest // empty' "$TRASH/pushed")
+	[ -n "$DIGEST" ] || { cat "$TRASH/pushed"; return 1; }
 }
 
 test_expect_success 'an image is pushed to ECR' '
@@ -324,7 +324,28 @@ test_expect_success 'service deployments keep the history' '
 		.status == \"TRIGGERED\" and .threshold == 3"
 '
 
+# host_group NAME PRIORITY: a target group for NAME.example; prints the ARN
+host_group() {
+	local arn
+	arn=$(cli elbv2 create-target-group --name "$1" --protocol HTTP \
+		--port 80 --vpc-id vpc-0a1b2c3d --target-type ip \
+		--health-check-interval-seconds 10 --query \
+		'TargetGroups[0].TargetGroupArn' | tr -d '"') &&
+		cli elbv2 create-rule --listener-arn "$LISTENER_ARN" \
+			--priority "$2" --conditions \
+			"Field=host-header,Values=$1.example" --actions \
+			"Type=forward,TargetGroupArn=$arn" >"$TRASH/out" &&
+		echo "$arn"
+}
+
+# balanced GROUP: members of CreateService
+balanced() {
+	jq -n --arg group "$1" '{loadBalancers: [{targetGroupArn: $group,
+		containerName: "web", containerPort: 8080}]}'
+}
+
 # Each in its own service, at the same time.
+FAILING='crash nopull sick nosecret wrong'
 test_expect_success 'first deployments that fail have nowhere to go back to' '
 	none=sha256:$(printf %064d 0) &&
 	create crash "$(definition crash "exit 3")" >"$TRASH/out" &&
@@ -337,7 +358,9 @@ test_expect_success 'first deployments that fail have nowhere to go back to' '
 		\"name\": \"KEY\", \"valueFrom\":
 		\"arn:aws:secretsmanager:us-east-1:123456789012:secret:none-AAAAAA\"
 		}]}")" >"$TRASH/out" &&
-	for service in crash nopull sick nosecret; do
+	create wrong "$(definition wrong "exec httpd -f -p 8080 -h /tmp")" \
+		"$(balanced "$(host_group wrong 6)")" >"$TRASH/out" &&
+	for service in $FAILING; do
 		poll_until 90 told $service "(.deployments | length) == 1 and
 			.deployments[0].rolloutState == \"FAILED\" and
 			.deployments[0].rolloutStateReason == \"ECS deployment circuit breaker: tasks failed to start.\"" ||
@@ -346,14 +369,14 @@ test_expect_success 'first deployments that fail have nowhere to go back to' '
 '
 
 test_expect_success 'they stall: nothing more is started' '
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		poll_until 30 runs $service || return 1
 	done &&
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		described $service | jq "[.events[].id]"
 	done >"$TRASH/before" &&
 	sleep 4 &&
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		runs $service && described $service | jq "[.events[].id]" ||
 			return 1
 	done >"$TRASH/after" &&
@@ -369,17 +392,20 @@ test_expect_success 'each says why, in the words of AWS' '
 		(.containers[0] | has(\"exitCode\") | not)" &&
 	has_event nosecret "was unable to place a task. Reason: ResourceInitializationError" &&
 	has_event sick "failed container health checks" &&
+	has_event wrong "is unhealthy in .target-group .*Health checks failed with these codes: .404" &&
+	stopped_tasks wrong | jq -e ".tasks | all(.stoppedReason |
+		startswith(\"Task failed ELB health checks in (target-group arn:\"))" &&
 	stopped_tasks sick | jq -e ".tasks | all(.stoppedReason ==
 		\"Task failed container health checks\")"
 '
 
 test_expect_success 'deleted services end as INACTIVE, without containers' '
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		ecs DeleteService "{\"cluster\": \"prod\",
 			\"service\": \"$service\", \"force\": true}" \
 			>"$TRASH/out" || return 1
 	done &&
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		poll_until 30 told $service ".status == \"INACTIVE\"" &&
 			runs $service || return 1
 	done &&
@@ -430,6 +456,19 @@ test_expect_success 'ordered misfortune: stuck in PENDING, no capacity' '
 	poll_until 60 completed slow && runs slow two
 '
 
+test_expect_success 'percentages that leave no room are told of' '
+	ecs UpdateService "$(jq -n --arg definition "$(web slow three)" "{
+		cluster: \"prod\", service: \"slow\",
+		taskDefinition: \$definition, deploymentConfiguration: {
+		minimumHealthyPercent: 100, maximumPercent: 100}}")" &&
+	poll_until 20 has_event slow "was unable to stop or start tasks during a deployment because of the service deployment configuration" &&
+	runs slow two &&
+	ecs UpdateService "{\"cluster\": \"prod\", \"service\": \"slow\",
+		\"deploymentConfiguration\": {\"minimumHealthyPercent\": 0,
+		\"maximumPercent\": 100}}" &&
+	poll_until 60 completed slow && runs slow three
+'
+
 test_expect_success 'a deployment is stopped and goes back' '
 	update slow "$(definition slow "exec sleep 1000" "{\"healthCheck\":
 		{\"command\": [\"CMD\", \"false\"], \"interval\": 60}}")" &&
@@ -438,7 +477,7 @@ test_expect_success 'a deployment is stopped and goes back' '
 		jq -r ".serviceDeployments[0].serviceDeploymentArn") &&
 	ecs StopServiceDeployment "{\"serviceDeploymentArn\": \"$arn\",
 		\"stopType\": \"ROLLBACK\"}" &&
-	poll_until 60 completed slow && runs slow two &&
+	poll_until 60 completed slow && runs slow three &&
 	ecs DescribeServiceDeployments \
 		"{\"serviceDeploymentArns\": [\"$arn\"]}" | jq -e \
 		".serviceDeployments[0].status == \"ROLLBACK_SUCCESSFUL\""
@@ -513,7 +552,8 @@ test_expect_success 'the double did not break' '
 test_expect_success 'it ends and leaves nothing' '
 	stop_double &&
 	[ "$(left_over "containers/json?all=1&")" = 0 ] &&
-	[ "$(left_over "networks?")" = 0 ]
+	[ "$(left_over "networks?")" = 0 ] &&
+	test_must_fail api GET "/images/$IMAGE@$DIGEST/json"
 '
 
 test_done
