@@ -171,6 +171,19 @@ test_expect_success 'an expired token is refused in words' '
 	AUTH=$(registry_auth) && push_image shop/web same
 '
 
+test_expect_success 'the data plane fails as ordered' '
+	for fault in expired-token throttle access-denied; do
+		curl -sf -d "{\"service\": \"registry\", \"times\": 1,
+			\"operation\": \"PUT manifests\",
+			\"kind\": \"$fault\"}" "$ADMIN_URL/faults" &&
+		! push_image shop/web same >>"$TRASH/said" || return 1
+	done &&
+	contains "$TRASH/said" "denied: Your authorization token has expired" \
+		"toomanyrequests: Rate exceeded" \
+		"not authorized to perform: ecr:PutImage" &&
+	push_image shop/web same
+'
+
 shows 'images are described, tagged and deleted' ecr_images
 
 test_expect_success 'a deleted image cannot be pulled' '
@@ -191,7 +204,7 @@ shows 'the journal has every request and no secret' journal
 test_expect_success 'it found no fault in itself and ends with its registry' '
 	! grep -q Traceback "$TRASH/double.log" &&
 	lacks "$TRASH/aws/journal.jsonl" "\"bug\"" &&
-	registry=$(pgrep -P $DOUBLE_PID) && kill $DOUBLE_PID &&
+	registry=$(pgrep -P $DOUBLE_PID -f docker-registry) && kill $DOUBLE_PID &&
 	poll_until 20 gone $DOUBLE_PID && poll_until 5 gone $registry
 '
 

@@ -12,6 +12,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -160,6 +161,9 @@ def temporary():
 def good_signature():
     same(send(build())[0], 200)
     same(send(build("sts", "GetCallerIdentity"))[0], 200)
+    text = send(build("ecr", "GetAuthorizationToken"))[3]
+    if not re.search(r'"expiresAt": 1\.\d+E9[,}]', text):
+        raise AssertionError("times are not written as AWS does")
 
 
 @check
@@ -306,6 +310,9 @@ def wrong_type():
     expect(build(params="{"), 400, "SerializationException")
     expect(build(params="[]"), 400, "SerializationException")
     same(send(build(params={"limit": None}))[0], 200)
+    expect(build("ssm", "PutParameter", {
+        "Name": "/a/b", "Value": "v", "Type": "String", "Policies": "{}"}),
+        400, "ValidationException", "does not support Policies")
 
 
 @check
@@ -397,6 +404,11 @@ def instance_metadata():
     key = Credentials(found["access_key"], found["secret_key"],
                       found["token"])
     has(client("sts", key=key).get_caller_identity()["Arn"], "slipway-host")
+    fault(kind="error", service="metadata", code="AssumeRoleUnauthorized"
+          "Access", operation="/latest/meta-data/iam/security-credentials/"
+          "slipway-host")
+    same(InstanceMetadataFetcher(
+        base_url=base + "/", env={}).retrieve_iam_role_credentials(), {})
 
 
 @check

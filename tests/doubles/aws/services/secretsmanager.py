@@ -54,6 +54,8 @@ class Secret:
 
 class SecretsManager(Service):
     id = "secretsmanager"
+    unsupported = {"CreateSecret": {"AddReplicaRegions",
+                                    "ForceOverwriteReplicaSecret"}}
 
     def __init__(self, world):
         super().__init__(world)
