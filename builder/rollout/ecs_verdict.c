@@ -189,8 +189,7 @@ void ecs_death_reason(const json_t *task, struct buf *out)
 	text_add_line(out, buf_slice(&text), REASON_MAX);
 }
 
-/* Replace what looks like an id or an address by "#". */
-static void add_blurred(struct buf *out, const char *text)
+void ecs_blur(const char *text, struct buf *out)
 {
 	while (*text) {
 		size_t hex = strspn(text, "0123456789abcdef-");
@@ -216,7 +215,7 @@ void ecs_death_key(const json_t *task, struct buf *out)
 
 	ecs_death_reason(task, &reason);
 	buf_addf(out, "%s ", json_get_str(task, "stopCode", ""));
-	add_blurred(out, buf_str(&reason));
+	ecs_blur(buf_str(&reason), out);
 }
 
 /* ---- many ---- */

@@ -88,6 +88,9 @@ void ecs_death_reason(const json_t *task, struct buf *out)
 void ecs_death_key(const json_t *task, struct buf *out)
 	__attribute__((nonnull));
 
+/* Append `text` with "#" for what looks like an id or an address. */
+void ecs_blur(const char *text, struct buf *out) __attribute__((nonnull));
+
 #define ECS_DEATHS_MAX 16 /* distinct ones; more are counted as the last */
 
 struct ecs_deaths {
