@@ -79,6 +79,31 @@ static int live_releases(struct watch *w, struct app *apps, int count,
 	return 0;
 }
 
+/*
+ * Move those that live on ECS behind the others: ECS keeps them running
+ * itself, and what an app left on this engine when it moved there is to go.
+ * How many others there are.
+ */
+static int drop_remote(struct watch *w, struct app *apps, struct release *live,
+		       int count)
+{
+	int kept = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct release release = live[i];
+		struct app app = apps[i];
+
+		if (target_is_ecs(w->cfg, release.version ? release.target
+							  : app.target))
+			continue;
+		apps[i] = apps[kept];
+		live[i] = live[kept];
+		apps[kept] = app;
+		live[kept++] = release;
+	}
+	return kept;
+}
+
 static int reconcile_apps(struct watch *w, struct app *apps, int count,
 			  struct error *err)
 {
@@ -94,7 +119,9 @@ static int reconcile_apps(struct watch *w, struct app *apps, int count,
 	if (r == 0)
 		r = target_open(w->cfg, w->store, "local", &target, err);
 	if (r == 0) {
-		r = target->ops->reconcile(target, apps, live, (size_t)count,
+		int here = drop_remote(w, apps, live, count);
+
+		r = target->ops->reconcile(target, apps, live, (size_t)here,
 					   &report, err);
 		target->ops->close(target);
 	}

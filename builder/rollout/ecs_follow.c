@@ -18,6 +18,7 @@
 
 #define POLL_MS	     2000
 #define POLL_SLOW_MS 30000
+#define MISSING_MS   30000
 
 void ecs_roll_release(struct ecs_roll *r)
 {
@@ -95,6 +96,9 @@ static void judge(struct ecs_roll *r, const json_t *service,
 	json_auto_t *nothing = json_object();
 
 	ecs_judge(service ? service : nothing, &w, r->was_seen, ret);
+	/* One that was made a moment ago may not be known yet. */
+	if (!service && !r->was_seen && w.age_ms < MISSING_MS)
+		ret->verdict = ECS_IN_PROGRESS;
 	r->was_seen = r->was_seen || ret->is_seen;
 	r->verdict = ret->verdict;
 }

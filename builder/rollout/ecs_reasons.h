@@ -34,9 +34,9 @@ struct ecs_reasons {
 };
 
 /* The fields of the first part are set already; `service` is a description:
- * its events are old. */
+ * its events are old; NULL = it is new. */
 void ecs_reasons_init(struct ecs_reasons *x, const json_t *service)
-	__attribute__((nonnull));
+	__attribute__((nonnull(1)));
 void ecs_reasons_release(struct ecs_reasons *x);
 
 /*

@@ -91,8 +91,7 @@ void ecs_set_capacity(const struct ecs *e, json_t *input)
 /* ---- target_ops ---- */
 
 int ecs_release_phase(struct target *t, const struct app *app,
-		      const struct release *release,
-		      const char *const *command,
+		      const struct release *release, const char *const *command,
 		      const struct target_report *report, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 int ecs_rollout(struct target *t, const struct app *app,

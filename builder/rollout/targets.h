@@ -6,21 +6,26 @@
 #ifndef BUILDER_ROLLOUT_TARGETS_H
 #define BUILDER_ROLLOUT_TARGETS_H
 
+#include <stdbool.h>
+
 struct config;
 struct error;
 struct store;
 struct target;
 
 /*
- * Open the target `name`: "local", or a [target "name"] section of type
- * docker.  It owns its connection to the engine and borrows cfg and store;
- * close it with its `close`.
+ * Open the target `name`: "local", or a [target "name"] section.  It owns its
+ * connection to the engine and borrows cfg and store; close it with its
+ * `close`.
  *
- * 0; -ERR_NOTFOUND no such target; -ERR_INVALID its type; or as
- * engine_open().
+ * 0; -ERR_NOTFOUND no such target; or as engine_open() or aws_open().
  */
 int target_open(const struct config *cfg, struct store *store, const char *name,
 		struct target **ret, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/* Is it a section of type ecs? */
+bool target_is_ecs(const struct config *cfg, const char *name)
 	__attribute__((nonnull, warn_unused_result));
 
 #endif
