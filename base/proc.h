@@ -21,7 +21,7 @@ struct proc_fd {
 	int to;	  /* number in the child */
 };
 
-#define PROC_FDS_MAX 8
+#define PROC_FDS_MAX 40
 
 struct proc_spec {
 	const char *path;	 /* absolute, or looked up in the system PATH */

@@ -54,14 +54,14 @@ test_expect_success 'a second push waits and says for whom' '
 test_expect_success 'a waiting push is superseded by a newer one' '
 	git -C "$TRASH/shop" pull -q app main &&
 	slow shop third &&
-	(push shop main >"$TRASH/first" 2>&1) &
-	first=$! &&
-	poll_until 10 job_state running &&
 	for name in w1 w2; do
 		cp -R "$TRASH/shop" "$TRASH/$name" &&
 		cp "$ROOT/contrib/examples/hello/Dockerfile" "$TRASH/$name/" &&
 		commit $name $name || return 1
 	done &&
+	{ push shop main >"$TRASH/first" 2>&1 & } &&
+	first=$! &&
+	poll_until 10 job_state running &&
 	(git -C "$TRASH/w1" push app main >"$TRASH/w1.out" 2>&1) &
 	second=$! &&
 	poll_until 10 job_state queued &&
@@ -236,6 +236,31 @@ test_expect_success 'by choice a deploy ends when its pusher goes away' '
 	sleep 1 &&
 	kill -KILL -- -$client && ! wait $client
 	poll_until 20 job_state canceled
+'
+
+low_port() {
+	local port
+	for port in $(seq 1023 -1 900); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+	echo "$port"
+}
+
+test_expect_success 'root may have pushes taken on a port below 1024' '
+	low=$(low_port) &&
+	if [ "$(id -u)" = 0 ]; then
+		restart_server -o "ssh.listen=127.0.0.1:$SSH_PORT" \
+			-o "ssh.listen=127.0.0.1:$low" &&
+			git ls-remote "ssh://git@127.0.0.1:$low/shop"
+	else
+		restart_server
+	fi
+'
+
+test_expect_success 'a receiver that dies refuses nobody' '
+	kill -KILL "$(part_pid slipway-receiver)" &&
+	git ls-remote "$URL/shop" &&
+	git ls-remote "$URL/shop"
 '
 
 test_done
