@@ -16,18 +16,19 @@ JOBS     = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
 
 BUILD_DEPS = gcc libc6-dev pkg-config libssh-dev libgit2-dev \
 	libcurl4-openssl-dev libjansson-dev libsqlite3-dev libssl-dev \
-	libseccomp-dev libprotobuf-c-dev protobuf-c-compiler libnghttp2-dev
+	libseccomp-dev libprotobuf-c-dev protobuf-c-compiler libnghttp2-dev \
+	libexpat1-dev
 RUN_DEPS   = git haproxy docker.io|dockerd iptables busybox-static \
 	openssh-client curl ca-certificates procps
 TEST_DEPS  = libcmocka-dev perl python3 python3-paramiko python3-dulwich \
 	dropbear-bin putty-tools libjgit-java default-jdk-headless \
 	docker-registry apache2-utils openssh-server sqlite3 jq wrk \
-	iproute2
+	iproute2 python3-botocore
 CHECK_DEPS = clang-format-14 cppcheck python3
 FUZZ_DEPS  = clang-14 libclang-rt-14-dev
 
 PKGS = libssh libgit2 libcurl jansson sqlite3 libcrypto libseccomp \
-       libprotobuf-c libnghttp2
+       libprotobuf-c libnghttp2 expat
 
 WARN = -Wall -Wextra -Wshadow -Wformat=2 -Wvla -Wstrict-prototypes \
        -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \

@@ -11,9 +11,12 @@
 #include <stdbool.h>
 
 #include "builder/aws/aws.h"
+#include "builder/aws/aws_ini.h"
 
 struct aws_environment;
 struct error;
+
+#define AWS_FILE_MAX (1 << 20) /* bytes */
 
 /* Where a service is called. */
 struct aws_endpoint {
@@ -36,19 +39,34 @@ void aws_environment_free(struct aws_environment *e);
 const char *aws_environment_region(const struct aws_environment *e)
 	__attribute__((nonnull));
 
-/* The profile by name ("default"); *ret_is_explicit: it was asked for. */
+/* The profile by name ("default"); *ret_is_explicit: options named it, which
+ * turns the environment's keys off (AWS_PROFILE does not). */
 const char *aws_environment_profile(const struct aws_environment *e,
 				    bool *ret_is_explicit)
 	__attribute__((nonnull));
 
+/* Is there such a profile in one of the files? */
+bool aws_environment_has_profile(const struct aws_environment *e,
+				 const char *profile) __attribute__((nonnull));
+
 /*
  * A setting of a profile: the credentials file's, else the config file's;
- * NULL = not there.  The keys of `from_credentials_only` callers must come
- * from one section: see aws_environment_static().
+ * NULL = not there.  Not for keys, which must come from one file:
+ * aws_environment_setting_in().
  */
 const char *aws_environment_setting(const struct aws_environment *e,
 				    const char *profile, const char *key)
 	__attribute__((nonnull));
+const char *aws_environment_setting_in(const struct aws_environment *e,
+				       enum aws_ini_file file,
+				       const char *profile, const char *key)
+	__attribute__((nonnull));
+
+/* The variable, else that setting of the profile in use (with a NULL key no
+ * setting); NULL = neither.  An empty variable counts as none. */
+const char *aws_environment_value(const struct aws_environment *e,
+				  const char *variable, const char *key)
+	__attribute__((nonnull(1, 2)));
 
 /* 0 or -ERR_INVALID (a malformed override) */
 int aws_environment_endpoint(const struct aws_environment *e,

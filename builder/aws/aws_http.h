@@ -26,6 +26,9 @@ struct aws_http_request {
 	int connect_ms;
 	int total_ms;
 	bool avoid_proxy; /* metadata services */
+	/* On a new connection: on an old one that turns out dead, curl sends
+	 * the request again on its own. */
+	bool is_sent_once;
 	/* Asked several times a second; may be NULL. */
 	bool (*is_canceled)(void *ctx);
 	void *ctx;
@@ -33,14 +36,19 @@ struct aws_http_request {
 
 struct aws_http_reply {
 	long status;
-	struct buf body;	/* the caller's to release; its max bounds it */
-	char error_type[128];	/* x-amzn-ErrorType; "" = none */
-	char request_id[128];	/* x-amzn-RequestId */
-	int64_t date;		/* Date, unix seconds; 0 = none */
-	int64_t retry_after_ms; /* x-amz-retry-after; -1 = none */
+	struct buf body; /* initialised by the caller, who also releases it;
+			    its maximum bounds the reply */
+	char error_type[128]; /* x-amzn-ErrorType; "" = none */
+	char request_id[128]; /* x-amzn-RequestId */
+	int64_t date;	      /* Date, unix seconds; 0 = none */
+	/* x-amz-retry-after, or with 503 a proxy's Retry-After; -1 = none */
+	int64_t retry_after_ms;
+	/* Also on failure: something of the request went out. */
+	bool was_sent;
 };
 
-/* A handle whose connections are kept for the next exchange. */
+/* A handle whose connections are kept for the next exchange.  AWS_CA_BUNDLE
+ * replaces the system's certificates. */
 struct aws_http *aws_http_new(void);
 void aws_http_free(struct aws_http *h);
 

@@ -2,19 +2,23 @@
 #include "builder/commands/command.h"
 
 #include "base/cleanup.h"
+#include "base/config_values.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/commands/call.h"
 #include "builder/commands/hangup.h"
 #include "builder/commands/listing.h"
+#include "builder/rollout/log_stamp.h"
 #include "builder/rollout/target.h"
 #include "builder/rollout/targets.h"
 
 #include <string.h>
+#include <time.h>
 
 #define LOG_LINES_DEFAULT 100
 #define LOG_LINES_MAX	  100000
 #define LOG_LINE_MAX	  16384
+#define LOG_TEXT_MAX	  500
 #define PROCESS_NAME_MAX  64
 
 static json_t *process_json(const struct target_process *p)
@@ -110,11 +114,51 @@ static int print_line(void *ctx, struct slice line)
 	return sink->is_following && call_flush(c, &sink->err) < 0;
 }
 
+/* "10m" ago, or an RFC 3339 time. */
+static int read_since(struct call *c, const char *text, int64_t *ret,
+		      struct error *err)
+{
+	int64_t now = (int64_t)time(NULL);
+	struct slice rest = slice_str(text);
+	struct log_stamp stamp;
+	int64_t ago_ms;
+
+	if (log_stamp_take(&rest, &stamp) && rest.len == 0 && stamp.s > 0) {
+		*ret = stamp.s;
+		return 0;
+	}
+	if (config_parse_duration(text, &ago_ms, err) < 0 || ago_ms < 0)
+		return call_usage(c, err,
+				  "--since: '%.40s' is neither a time ago "
+				  "like 10m or 2h nor one like "
+				  "2026-11-22T10:15:00Z",
+				  text);
+	*ret = now - ago_ms / 1000;
+	if (*ret < 1)
+		*ret = 1;
+	return 0;
+}
+
+/* Which lines by time and text. */
+static int read_log_choice(struct call *c, struct target_log_options *ret,
+			   struct error *err)
+{
+	const char *since = call_option(c, "since");
+
+	ret->grep = call_option(c, "grep");
+	if (ret->grep && (!*ret->grep || strlen(ret->grep) > LOG_TEXT_MAX))
+		return call_usage(c, err, "--grep needs 1 to %d bytes of text",
+				  LOG_TEXT_MAX);
+	return since ? read_since(c, since, &ret->since, err) : 0;
+}
+
 static int read_log_options(struct call *c, struct target_log_options *ret,
 			    struct error *err)
 {
 	const char *num = call_option(c, "num");
-	int64_t lines = LOG_LINES_DEFAULT;
+	/* With a beginning of one's own, all of it. */
+	int64_t lines =
+		call_option(c, "since") ? LOG_LINES_MAX : LOG_LINES_DEFAULT;
 
 	if (num && args_number(num, "-n", 0, LOG_LINES_MAX, &lines, err) < 0)
 		return call_usage(c, err, "%s", err->msg);
@@ -128,7 +172,7 @@ static int read_log_options(struct call *c, struct target_log_options *ret,
 					       "0123456789._-")]))
 		return call_usage(c, err, "'%.40s' is not a process",
 				  ret->process);
-	return 0;
+	return read_log_choice(c, ret, err);
 }
 
 static int stream_logs(struct call *c, struct target *t,

@@ -44,6 +44,8 @@ static const struct option_spec logs_options[] = {
 	{ 't', "tail", NULL, "go on with what comes" },
 	{ 'n', "num", "N", "start with the last N lines (100)" },
 	{ 'p', "ps", "PROCESS", "only this one: web, web.1" },
+	{ 0, "since", "TIME", "from then on: 10m (ago), 2026-11-22T10:15:00Z" },
+	{ 0, "grep", "TEXT", "only lines with this text" },
 	{ 0, NULL, NULL, NULL },
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "builder/engine/base64url.h"
 #include "builder/engine/build.h"
 #include "builder/engine/engine.h"
 #include "builder/engine/grpc_calls.h"
@@ -51,27 +52,6 @@ int build_request_path(const struct build_spec *spec, bool is_buildkit,
 	return buf_check(path, "build arguments and labels", err);
 }
 
-/* base64url with padding (RFC 4648, section 5), as the engine wants it. */
-static void add_base64url(struct buf *out, struct slice s)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789-_";
-	const unsigned char *p = (const unsigned char *)s.ptr;
-
-	for (size_t i = 0; i < s.len; i += 3) {
-		size_t have = s.len - i < 3 ? s.len - i : 3;
-		uint32_t bits = (uint32_t)p[i] << 16;
-
-		bits |= have > 1 ? (uint32_t)p[i + 1] << 8 : 0;
-		bits |= have > 2 ? p[i + 2] : 0;
-		buf_addc(out, digits[bits >> 18]);
-		buf_addc(out, digits[bits >> 12 & 63]);
-		buf_addc(out, have > 1 ? digits[bits >> 6 & 63] : '=');
-		buf_addc(out, have > 2 ? digits[bits & 63] : '=');
-	}
-}
-
 void build_request_credentials(const struct build_credential *list,
 			       size_t count, struct buf *header)
 {
@@ -91,7 +71,7 @@ void build_request_credentials(const struct build_credential *list,
 	text = json_dumps(doc, JSON_COMPACT);
 	buf_adds(header, "X-Registry-Config: ");
 	if (text) {
-		add_base64url(header, slice_str(text));
+		base64url_add(header, slice_str(text));
 		explicit_bzero(text, strlen(text));
 	}
 }

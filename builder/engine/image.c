@@ -15,8 +15,7 @@
 #define CALL_TIMEOUT_MS 60000
 #define PATH_MAX_BYTES	2048
 
-/* "/images/REF"; the slashes of REF stay, as the engine wants them. */
-static void image_path(struct buf *path, const char *ref, const char *rest)
+void image_path(struct buf *path, const char *ref, const char *rest)
 {
 	buf_adds(path, "/images/");
 	for (const char *p = ref; *p; p++) {

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
 struct engine;
 struct error;
 
@@ -38,5 +39,10 @@ int image_tags(struct engine *e, const char *repo, char ***ret,
  * -ERR_NOTFOUND when that cannot be told. */
 int engine_disk_free(struct engine *e, int64_t *ret_bytes, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
+
+/* Append "/images/REF" and `rest`; the slashes of REF stay, as the engine
+ * wants them. */
+void image_path(struct buf *path, const char *ref, const char *rest)
+	__attribute__((nonnull));
 
 #endif

@@ -127,6 +127,12 @@ static int find_sources(struct reader *rd, bool is_first, struct error *err)
 
 /* ---- reading ---- */
 
+static bool has_text(struct slice line, const char *text)
+{
+	return !text || (line.len && memmem(line.ptr, line.len, text,
+					    strlen(text)) != NULL);
+}
+
 static int on_line(void *ctx, bool is_stderr, struct slice line)
 {
 	struct reader *rd = ctx;
@@ -138,7 +144,8 @@ static int on_line(void *ctx, bool is_stderr, struct slice line)
 	/* Pieces of one long line have the time of the first. */
 	if (!log_stamp_take(&line, &rd->stamp) && rd->stamp.s == 0)
 		return 0;
-	if (!log_cursor_is_new(&s->cursor, rd->stamp))
+	if (!log_cursor_is_new(&s->cursor, rd->stamp) ||
+	    !has_text(line, rd->options->grep))
 		return 0;
 	text_utc(rd->stamp.s, when, sizeof(when));
 	buf_addf(&text, "%s app[%s]: ", when, s->label);
@@ -159,6 +166,9 @@ static int read_source(struct reader *rd, struct source *s, int tail,
 	if (s->cursor.at_last) {
 		snprintf(since, sizeof(since), "%" PRId64 ".%09d",
 			 s->cursor.last.s, (int)s->cursor.last.ns);
+		options.since = since;
+	} else if (rd->options->since > 0) {
+		snprintf(since, sizeof(since), "%" PRId64, rd->options->since);
 		options.since = since;
 	}
 	rd->current = s;
@@ -236,8 +246,9 @@ int docker_logs(struct target *t, const struct app *app,
 	clock_gettime(CLOCK_REALTIME, &now);
 	rd.began = (struct log_stamp){ now.tv_sec, (int32_t)now.tv_nsec };
 	r = find_sources(&rd, true, err);
+	/* The engine counts lines before we look for the text. */
 	if (r == 0 && tail > 0)
-		r = read_all(&rd, tail, err);
+		r = read_all(&rd, options->grep ? -1 : tail, err);
 	if (r == 0 && give(&rd, (size_t)tail, sink, ctx) == 0 &&
 	    options->follow)
 		r = follow(&rd, sink, ctx, err);

@@ -52,6 +52,7 @@ static struct {
 	int fail; /* code that destroy and rename fail with */
 	struct target_log_options options;
 	char process[64];
+	char grep[64];
 	int log_lines; /* to print, then wait when following */
 } fake;
 
@@ -82,6 +83,8 @@ static int fake_logs(struct target *t, const struct app *app,
 	fake.options = *options;
 	snprintf(fake.process, sizeof(fake.process), "%s",
 		 options->process ? options->process : "");
+	snprintf(fake.grep, sizeof(fake.grep), "%s",
+		 options->grep ? options->grep : "");
 	for (int i = 0; i < fake.log_lines; i++)
 		if (sink(ctx, slice_str("2026-11-22T10:00:00Z app[web.1]: "
 					"hello\x1b[2J")) != 0)
@@ -549,7 +552,8 @@ static void help_lists_and_describes(void **state)
 	assert_int_equal(run("root", "help"), 0);
 	out_has("users:add");
 	assert_int_equal(run("alice", "help logs"), 0);
-	out_has("usage: logs [-t] [-n N] [-p PROCESS] APP\n");
+	out_has("usage: logs [-t] [-n N] [-p PROCESS] [--since TIME] "
+		"[--grep TEXT] APP\n");
 	out_has("-n, --num N");
 	assert_int_equal(run("alice", "logs --help"), 0);
 	out_has("usage: logs ");
@@ -1139,6 +1143,35 @@ static void log_options_reach_the_target(void **state)
 	assert_int_equal(run("alice", "logs shop --json"), COMMAND_USAGE);
 }
 
+static void logs_are_chosen_by_time_and_text(void **state)
+{
+	int64_t now = time(NULL);
+
+	(void)state;
+	run("alice", "apps:create shop");
+	add_release("shop", 0);
+	assert_int_equal(run("alice", "logs shop"), 0);
+	assert_int_equal(fake.options.since, 0);
+	assert_null(fake.options.grep);
+	assert_int_equal(run("alice", "logs shop --since 10m --grep error"), 0);
+	assert_in_range(fake.options.since, now - 601, now - 590);
+	assert_string_equal(fake.grep, "error");
+	assert_int_equal(fake.options.tail, 100000); /* all of it */
+	assert_int_equal(run("alice", "logs shop -n 5 --since 2h"), 0);
+	assert_int_equal(fake.options.tail, 5);
+	assert_in_range(fake.options.since, now - 7201, now - 7190);
+	assert_int_equal(
+		run("alice", "logs shop --since 2026-11-22T12:15:00+02:00"), 0);
+	assert_int_equal(fake.options.since, 1795342500);
+	assert_int_equal(run("alice", "logs shop --since 900000d"), 0);
+	assert_int_equal(fake.options.since, 1);
+	assert_int_equal(run("alice", "logs shop --since yesterday"),
+			 COMMAND_USAGE);
+	assert_int_equal(run("alice", "logs shop --since 2026-11-22T10:15"),
+			 COMMAND_USAGE);
+	assert_int_equal(run("alice", "logs shop --grep="), COMMAND_USAGE);
+}
+
 /* ---- users, keys, access ---- */
 
 static void users_are_for_administrators(void **state)
@@ -1310,6 +1343,7 @@ int main(void)
 		T(releases_are_listed_and_described),
 		T(processes_are_asked_of_the_target),
 		T(log_options_reach_the_target),
+		T(logs_are_chosen_by_time_and_text),
 		T(users_are_for_administrators),
 		T(who_am_i),
 		T(keys_come_on_standard_input),

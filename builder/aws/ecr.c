@@ -1,0 +1,377 @@
+#include "builder/aws/ecr.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "builder/aws/aws.h"
+
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <time.h>
+
+#define TOKEN_MAX     16384 /* bytes, as base64 */
+#define NO_REPOSITORY "RepositoryNotFoundException"
+#define DELETE_BATCH  100
+#define PAGE_IMAGES   1000
+#define PAGES_MAX     100
+#define DIGEST_PREFIX "sha256:"
+#define DIGEST_HEX    64
+#define DELETE_ROUNDS 3
+
+bool ecr_is_digest(const char *text)
+{
+	size_t prefix = strlen(DIGEST_PREFIX);
+
+	return strncmp(text, DIGEST_PREFIX, prefix) == 0 &&
+	       strlen(text) == prefix + DIGEST_HEX &&
+	       strspn(text + prefix, "0123456789abcdef") == DIGEST_HEX;
+}
+
+/* ---- repositories ---- */
+
+/* The repositoryUri of a repository, or a protocol error. */
+static int take_uri(const json_t *repository, char **ret_uri, struct error *err)
+{
+	const char *uri = json_get_str(repository, "repositoryUri", "");
+
+	if (!*uri)
+		return err_set(err, ERR_PROTO,
+			       "ecr: a repository without repositoryUri");
+	*ret_uri = xstrdup(uri);
+	return 0;
+}
+
+static int find_repository(struct aws *a, const char *name, char **ret_uri,
+			   struct error *err)
+{
+	json_auto_t *input = json_pack("{s:[s]}", "repositoryNames", name);
+	json_auto_t *output = NULL;
+	int r;
+
+	r = aws_call(a, AWS_ECR, "DescribeRepositories", input, &output, err);
+	if (r < 0)
+		return aws_failed_with(a, NO_REPOSITORY) ? -ERR_NOTFOUND : r;
+	return take_uri(
+		json_array_get(json_object_get(output, "repositories"), 0),
+		ret_uri, err);
+}
+
+static int create_repository(struct aws *a, const char *name, char **ret_uri,
+			     struct error *err)
+{
+	json_auto_t *input =
+		json_pack("{s:s, s:s, s:{s:b}}", "repositoryName", name,
+			  "imageTagMutability", "IMMUTABLE",
+			  "imageScanningConfiguration", "scanOnPush", 1);
+	json_auto_t *output = NULL;
+	int r;
+
+	r = aws_call(a, AWS_ECR, "CreateRepository", input, &output, err);
+	if (r < 0)
+		return aws_failed_with(a, "RepositoryAlreadyExistsException")
+			       ? -ERR_EXISTS
+			       : r;
+	return take_uri(json_object_get(output, "repository"), ret_uri, err);
+}
+
+int ecr_ensure_repository(struct aws *a, const char *name, char **ret_uri,
+			  struct error *err)
+{
+	int r = find_repository(a, name, ret_uri, err);
+
+	if (r == -ERR_NOTFOUND)
+		r = create_repository(a, name, ret_uri, err);
+	/* Somebody made it meanwhile. */
+	if (r == -ERR_EXISTS)
+		r = find_repository(a, name, ret_uri, err);
+	return r < 0 ? err_wrap(err, r, "repository '%s'", name) : 0;
+}
+
+int ecr_delete_repository(struct aws *a, const char *name, struct error *err)
+{
+	json_auto_t *input =
+		json_pack("{s:s, s:b}", "repositoryName", name, "force", 1);
+	json_auto_t *output = NULL;
+	int r = aws_call(a, AWS_ECR, "DeleteRepository", input, &output, err);
+
+	if (r < 0 && aws_failed_with(a, NO_REPOSITORY))
+		return 0;
+	return r < 0 ? err_wrap(err, r, "repository '%s'", name) : 0;
+}
+
+/* ---- login ---- */
+
+static void wipe(char *text)
+{
+	if (text)
+		OPENSSL_cleanse(text, strlen(text));
+	free(text);
+}
+
+void ecr_login_release(struct ecr_login *l)
+{
+	if (!l)
+		return;
+	wipe(l->password);
+	free(l->username);
+	free(l->registry);
+	memset(l, 0, sizeof(*l));
+}
+
+/* "USER:PASSWORD" in base64. */
+static bool decode_token(const char *token, struct ecr_login *ret)
+{
+	size_t len = strlen(token);
+	char *text;
+	char *colon = NULL;
+	int n = -1;
+
+	if (len == 0 || len > TOKEN_MAX || len % 4)
+		return false;
+	text = xcalloc(1, len + 1);
+	n = EVP_DecodeBlock((unsigned char *)text, (const unsigned char *)token,
+			    (int)len);
+	/* Padding is decoded as NUL bytes. */
+	if (n > 0 && strlen(text) + 2 >= (size_t)n)
+		colon = strchr(text, ':');
+	if (colon && colon != text && colon[1]) {
+		ret->username = slice_dup(
+			(struct slice){ text, (size_t)(colon - text) });
+		ret->password = xstrdup(colon + 1);
+	}
+	OPENSSL_cleanse(text, len + 1);
+	free(text);
+	return ret->password != NULL;
+}
+
+int ecr_login_from_json(const json_t *reply, struct ecr_login *ret,
+			struct error *err)
+{
+	const json_t *data =
+		json_array_get(json_object_get(reply, "authorizationData"), 0);
+	const json_t *expires = json_object_get(data, "expiresAt");
+
+	memset(ret, 0, sizeof(*ret));
+	if (!decode_token(json_get_str(data, "authorizationToken", ""), ret))
+		return err_set(err, ERR_PROTO,
+			       "ecr GetAuthorizationToken: the token cannot "
+			       "be decoded");
+	ret->registry = xstrdup(json_get_str(data, "proxyEndpoint", ""));
+	if (json_is_number(expires) && json_number_value(expires) > 0 &&
+	    json_number_value(expires) < 1e12)
+		ret->expires = (int64_t)json_number_value(expires);
+	return 0;
+}
+
+/* jansson does not wipe what it frees. */
+static void wipe_tokens(json_t *reply)
+{
+	const json_t *list = json_object_get(reply, "authorizationData");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *token = json_object_get(json_array_get(list, i),
+						      "authorizationToken");
+
+		if (json_string_length(token))
+			OPENSSL_cleanse((char *)json_string_value(token),
+					json_string_length(token));
+	}
+}
+
+int ecr_login(struct aws *a, struct ecr_login *ret, struct error *err)
+{
+	json_auto_t *input = json_object();
+	json_auto_t *output = NULL;
+	int r;
+
+	r = aws_call(a, AWS_ECR, "GetAuthorizationToken", input, &output, err);
+	if (r < 0)
+		return r;
+	r = ecr_login_from_json(output, ret, err);
+	wipe_tokens(output);
+	return r;
+}
+
+/* ---- one image ---- */
+
+static bool is_no_image(const struct aws *a)
+{
+	return aws_failed_with(a, "ImageNotFoundException") ||
+	       aws_failed_with(a, NO_REPOSITORY);
+}
+
+/* One id at a time: a missing one fails the whole call. */
+static int describe(struct aws *a, const char *repository, const char *kind,
+		    const char *id, char **ret_digest, struct error *err)
+{
+	json_auto_t *input = json_pack("{s:s, s:[{s:s}]}", "repositoryName",
+				       repository, "imageIds", kind, id);
+	json_auto_t *output = NULL;
+	const char *digest;
+	int r = aws_call(a, AWS_ECR, "DescribeImages", input, &output, err);
+
+	if (r < 0 && is_no_image(a))
+		return err_set(err, ERR_NOTFOUND, "no image '%s' in '%s'", id,
+			       repository);
+	if (r < 0)
+		return r;
+	digest = json_get_str(
+		json_array_get(json_object_get(output, "imageDetails"), 0),
+		"imageDigest", "");
+	if (!ecr_is_digest(digest))
+		return err_set(err, ERR_PROTO,
+			       "ecr DescribeImages: image '%s' of '%s' without "
+			       "a digest",
+			       id, repository);
+	*ret_digest = xstrdup(digest);
+	return 0;
+}
+
+int ecr_find_tag(struct aws *a, const char *repository, const char *tag,
+		 char **ret_digest, struct error *err)
+{
+	return describe(a, repository, "imageTag", tag, ret_digest, err);
+}
+
+int ecr_find_digest(struct aws *a, const char *repository, const char *digest,
+		    struct error *err)
+{
+	auto_free char *found = NULL;
+	int r = describe(a, repository, "imageDigest", digest, &found, err);
+
+	if (r == 0 && strcmp(found, digest) != 0)
+		return err_set(err, ERR_PROTO,
+			       "ecr DescribeImages: asked for %s, got %s",
+			       digest, found);
+	return r;
+}
+
+/* ---- retention ---- */
+
+static bool is_listed(const char *const *list, const char *digest)
+{
+	for (; *list; list++)
+		if (strcmp(*list, digest) == 0)
+			return true;
+	return false;
+}
+
+static void pick(const json_t *images, const char *const *keep, int64_t before,
+		 json_t *digests)
+{
+	size_t i;
+	json_t *image;
+
+	json_array_foreach(images, i, image)
+	{
+		const char *digest = json_get_str(image, "imageDigest", "");
+		json_t *pushed = json_object_get(image, "imagePushedAt");
+
+		/* Of unknown age, or of a make that we do not know: stays. */
+		if (ecr_is_digest(digest) && json_is_number(pushed) &&
+		    json_number_value(pushed) < (double)before &&
+		    !is_listed(keep, digest))
+			json_array_append_new(digests, json_string(digest));
+	}
+}
+
+/* The digests to delete, as an array. */
+static int list_old(struct aws *a, const char *repository,
+		    const char *const *keep, int64_t before, json_t *digests,
+		    struct error *err)
+{
+	json_auto_t *input = json_pack("{s:s, s:i}", "repositoryName",
+				       repository, "maxResults", PAGE_IMAGES);
+
+	for (int page = 0; page < PAGES_MAX; page++) {
+		json_auto_t *output = NULL;
+		json_t *next;
+		int r = aws_call(a, AWS_ECR, "DescribeImages", input, &output,
+				 err);
+
+		if (r < 0)
+			return aws_failed_with(a, NO_REPOSITORY) ? 0 : r;
+		pick(json_object_get(output, "imageDetails"), keep, before,
+		     digests);
+		next = json_object_get(output, "nextToken");
+		if (json_string_length(next) == 0)
+			break;
+		json_object_set(input, "nextToken", next);
+	}
+	return 0;
+}
+
+/* Delete a batch; what is still part of an index goes to `later`. */
+static int delete_batch(struct aws *a, const char *repository, json_t *ids,
+			json_t *later, struct error *err)
+{
+	json_auto_t *input = json_pack("{s:s, s:O}", "repositoryName",
+				       repository, "imageIds", ids);
+	json_auto_t *output = NULL;
+	json_t *failure;
+	size_t i;
+	int r = aws_call(a, AWS_ECR, "BatchDeleteImage", input, &output, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(json_object_get(output, "failures"), i, failure)
+	{
+		const char *code = json_get_str(failure, "failureCode", "");
+		json_t *digest =
+			json_at(failure, "imageId", "imageDigest", NULL);
+
+		if (strcmp(code, "ImageReferencedByManifestList") == 0 &&
+		    digest)
+			json_array_append(later, digest);
+	}
+	return (int)json_array_size(json_object_get(output, "imageIds"));
+}
+
+static int delete_all(struct aws *a, const char *repository,
+		      const json_t *digests, json_t *later, struct error *err)
+{
+	size_t count = json_array_size(digests);
+	int deleted = 0;
+
+	for (size_t i = 0; i < count; i += DELETE_BATCH) {
+		json_auto_t *ids = json_array();
+		int r;
+
+		for (size_t k = i; k < count && k < i + DELETE_BATCH; k++)
+			json_array_append_new(
+				ids, json_pack("{s:O}", "imageDigest",
+					       json_array_get(digests, k)));
+		r = delete_batch(a, repository, ids, later, err);
+		if (r < 0)
+			return r;
+		deleted += r;
+	}
+	return deleted;
+}
+
+int ecr_retain(struct aws *a, const char *repository, const char *const *keep,
+	       int64_t min_age_s, struct error *err)
+{
+	json_auto_t *digests = json_array();
+	int deleted = 0;
+	int r = list_old(a, repository, keep, (int64_t)time(NULL) - min_age_s,
+			 digests, err);
+
+	/* An index first, then its parts; those of an index that stays are
+	 * refused again. */
+	for (int round = 0; r >= 0 && round < DELETE_ROUNDS; round++) {
+		json_t *later = json_array();
+
+		r = delete_all(a, repository, digests, later, err);
+		json_decref(digests);
+		digests = later;
+		if (r <= 0)
+			break;
+		deleted += r;
+	}
+	return r < 0 ? err_wrap(err, r, "old images of '%s'", repository)
+		     : deleted;
+}
