@@ -30,6 +30,17 @@ CONSTANTS = {
     "read-lag": 2,
     # CloudWatch Logs: an event is found by FilterLogEvents after a while
     "log-ingestion": 10,
+    # ECS agent: retries of a pull before it gives up; reports: one to two min
+    "pull-retry": 60,
+    # Fargate: removing the network interface
+    "deprovisioning": 10,
+    # ECS, throttle logic: pause after a failed start, doubling up to 27 min
+    "start-throttle": 15,
+    "start-throttle-max": 27 * 60,
+    # ECS, service event messages: the same one is not repeated for so long
+    "event-silence": 6 * 3600,
+    # ECS DeleteTaskDefinitions: in DELETE_IN_PROGRESS at least
+    "definition-deletion": 60,
 }
 
 
