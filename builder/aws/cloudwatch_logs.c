@@ -308,8 +308,9 @@ bool cloudwatch_pattern(const char *text, struct buf *out)
 
 	if (len == 0 || 2 * len + 2 > PATTERN_MAX)
 		return false;
+	/* "%" begins a regular expression. */
 	for (const char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
+		if ((unsigned char)*p < ' ' || *p == 0x7f || *p == '%')
 			return false;
 	buf_addc(out, '"');
 	for (const char *p = text; *p; p++) {

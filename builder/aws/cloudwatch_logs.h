@@ -114,7 +114,7 @@ int cloudwatch_search(struct aws *a, const struct cloudwatch_query *query,
 	__attribute__((nonnull(1, 2, 4, 6), warn_unused_result));
 
 /* `text` as a filter pattern that matches just that; false when there is none
- * (too long, or with control characters).  Pure. */
+ * (too long, or with control characters or "%").  Pure. */
 bool cloudwatch_pattern(const char *text, struct buf *out)
 	__attribute__((nonnull));
 

@@ -155,14 +155,17 @@ static bool has_one_of(const char *text, const char *const *signs)
 
 static enum err_code cause_of(const char *text)
 {
+	/* The last two: of a HEAD request, which has no text. */
 	static const char *const denied[] = {
 		"denied:",
 		"unauthorized",
 		"no basic auth",
+		"authentication required",
 		"authorization token has expired",
 		"401 Unauthorized",
 		"403 Forbidden",
-		"authentication required",
+		"HTTP 401",
+		"HTTP 403",
 		NULL,
 	};
 	static const char *const fixed[] = { "tag invalid:", "immutable",
