@@ -135,6 +135,18 @@ test_expect_success 'slipway takes the configuration that the host gets' '
 	says "unknown key"
 '
 
+test_expect_success 'the guide speaks of parameters and parts that exist' '
+	template guide $TEMPLATE docs/AWS.md
+'
+
+test_expect_success 'the policy has no other words to fill in than the guide' '
+	script=$(sed -n "/^sed .s.PREFIX/,/policy.json\$/p" "$ROOT/docs/AWS.md") &&
+	(cd "$ROOT" && eval "$script") >"$TRASH/filled" &&
+	contains "$TRASH/filled" \
+		arn:aws:ecs:eu-central-1:123456789012:service/apps/acme- &&
+	test_must_fail grep -E "PREFIX|CLUSTER|REGION|ACCOUNT" "$TRASH/filled"
+'
+
 test_expect_success 'what the host runs at its first boot is valid bash' '
 	template user-data $TEMPLATE >"$TRASH/boot" &&
 	contains "$TRASH/boot" "make -s install" &&

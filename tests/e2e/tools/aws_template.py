@@ -1,6 +1,7 @@
 """What aws_template.sh asks about contrib/aws/template.yaml.
 
-  aws_template.py CHECK TEMPLATE [...]   prints what is wrong; fails if any is
+  aws_template.py CHECK TEMPLATE         prints what is wrong; fails if any is
+  aws_template.py guide TEMPLATE GUIDE   parameters and resources in a text
   aws_template.py conf TEMPLATE PARAM=VALUE...       the host's slipway.conf
   aws_template.py user-data TEMPLATE PARAM=VALUE...  what the host runs
 
@@ -510,6 +511,19 @@ def check_outputs(template):
             yield "UserData is too long"
 
 
+def check_guide(template, path):
+    with open(path) as f:
+        text = f.read()
+    parameters = re.findall(r"(?<![\w-])([A-Z][A-Za-z]*[a-z][A-Za-z]*)=", text)
+    resources = re.findall(r"--logical-resource-id (\w+)", text)
+    if len(set(parameters)) < 10 or not resources:
+        yield "is this the guide?"
+    for name in sorted(set(parameters) - set(template["Parameters"])):
+        yield f"{path}: the template has no parameter {name}"
+    for name in sorted(set(resources) - set(template["Resources"])):
+        yield f"{path}: the template has no resource {name}"
+
+
 CHECKS = {"form": check_form, "names": check_names, "types": check_types,
           "conditions": check_conditions, "order": check_order,
           "access": check_access, "outputs": check_outputs}
@@ -522,7 +536,10 @@ def main(command, path, *rest):
         print(stack.conf() if command == "conf" else stack.user_data(),
               end="")
         return 0
-    problems = list(CHECKS[command](template))
+    if command == "guide":
+        problems = list(check_guide(template, *rest))
+    else:
+        problems = list(CHECKS[command](template))
     for problem in problems:
         print(f"{path}: {problem}")
     return 1 if problems else 0
