@@ -514,7 +514,9 @@ def check_outputs(template):
 def check_guide(template, path):
     with open(path) as f:
         text = f.read()
-    parameters = re.findall(r"(?<![\w-])([A-Z][A-Za-z]*[a-z][A-Za-z]*)=", text)
+    # Environment= is systemd's.
+    parameters = re.findall(r"(?<![\w-])(?!Environment)"
+                            r"([A-Z][A-Za-z]*[a-z][A-Za-z]*)=", text)
     resources = re.findall(r"--logical-resource-id (\w+)", text)
     if len(set(parameters)) < 10 or not resources:
         yield "is this the guide?"
