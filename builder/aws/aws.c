@@ -268,6 +268,17 @@ static void add_tail(struct buf *out, const struct call *c,
 		buf_adds(out, "; it may have been carried out");
 }
 
+/* A failure that no service told. */
+static int give_up(const struct call *c, int r, struct error *err)
+{
+	auto_buf struct buf tail = BUF_INIT(ERR_MSG_MAX);
+	struct error why = *err;
+
+	add_tail(&tail, c, AWS_FAULT);
+	return err_set(err, (enum err_code) - r, "%.*s%s",
+		       (int)(ERR_MSG_MAX / 2), why.msg, buf_str(&tail));
+}
+
 /* As much of the message as leaves room for what stands around it. */
 static void add_message(struct buf *out, const char *message, size_t room)
 {
@@ -394,7 +405,7 @@ static int attempt(struct call *c, json_t **ret_output, struct error *err)
 	if (r == -ERR_SYS || r == -ERR_TIMEOUT) {
 		memset(&c->a->last, 0, sizeof(c->a->last));
 		again = prepare_retry(c, AWS_FAULT, err);
-		return again ? again : r;
+		return again ? again : give_up(c, r, err);
 	}
 	if (r < 0)
 		return r;

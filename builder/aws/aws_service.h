@@ -10,7 +10,6 @@
 
 struct aws_service_info {
 	const char *name;	   /* of IAM actions, and to sign with */
-	const char *endpoint_id;   /* AWS_ENDPOINT_URL_… */
 	const char *target_prefix; /* x-amz-target; NULL: the query protocol */
 	const char *json_version;  /* "1.1" */
 	const char *query_version; /* Version= */

@@ -248,7 +248,6 @@ static void every_service_speaks_one_protocol(void **state)
 			aws_service_info((enum aws_service)i);
 
 		assert_non_null(s->name);
-		assert_non_null(s->endpoint_id);
 		assert_true(!s->target_prefix == !s->json_version);
 		assert_true(!s->target_prefix == !!s->query_version);
 	}
