@@ -18,6 +18,12 @@ with_keys() {
 	export AWS_ACCESS_KEY_ID=AKID1 AWS_SECRET_ACCESS_KEY=$SECRET
 }
 
+# In a subshell: a refresh brings another key.
+without_keys() {
+	unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+	export AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:$PORT/credentials
+}
+
 start_endpoint() {
 	/usr/bin/python3 "$ROOT/tests/doubles/aws_faults.py" "$PORT" "$JOURNAL" \
 		2>"$TRASH/endpoint.log" &
@@ -139,6 +145,8 @@ test_expect_success 'a page of a proxy is tried again, and quoted as words' '
 
 test_expect_success 'throttling is borne longer than faults' '
 	call ecs DescribeServices after:1 after:1 after:1 after:1 ok &&
+	attempts 5 &&
+	call ecs DescribeServices after:1 error:500:E after:1 error:500:E ok &&
 	attempts 5
 '
 
@@ -242,6 +250,18 @@ test_expect_success 'a clock that is right is not repaired: the keys are wrong' 
 test_expect_success 'a signature too old on a clock that agrees ends the call' '
 	fails_as denied call ecs DescribeServices \
 		"message:InvalidSignatureException:Signature expired" && attempts 1
+'
+
+test_expect_success 'keys that expired are fetched anew, once' '
+	(without_keys && call ecs DescribeServices key:2) && attempts 2 &&
+	cut -d" " -f1,3 "$JOURNAL" | grep "^$(cat "$TRASH/id") " >"$TRASH/keys" &&
+	contains "$TRASH/keys" AKID1 AKID2
+'
+
+test_expect_success 'keys that are still called expired end the call' '
+	(without_keys && fails_as denied call ecs DescribeServices key:99) &&
+	attempts 2 &&
+	contains "$TRASH/out" "credentials from container: ExpiredTokenException"
 '
 
 test_expect_success 'AccessDenied names the action to allow, in the words of AWS' '
