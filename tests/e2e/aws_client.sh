@@ -12,7 +12,7 @@ SECRET=wJalrXUtnFEMISECRET
 export HOME=$TRASH AWS_REGION=us-east-1
 export AWS_ENDPOINT_URL=http://127.0.0.1:$PORT
 export AWS_EC2_METADATA_DISABLED=true
-unset AWS_PROFILE AWS_SESSION_TOKEN http_proxy https_proxy
+unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CA_BUNDLE http_proxy https_proxy
 
 with_keys() {
 	export AWS_ACCESS_KEY_ID=AKID1 AWS_SECRET_ACCESS_KEY=$SECRET
@@ -24,12 +24,20 @@ without_keys() {
 	export AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:$PORT/credentials
 }
 
+# start_endpoint PORT [CERTIFICATE]
 start_endpoint() {
-	/usr/bin/python3 "$ROOT/tests/doubles/aws_faults.py" "$PORT" "$JOURNAL" \
-		2>"$TRASH/endpoint.log" &
+	/usr/bin/python3 "$ROOT/tests/doubles/aws_faults.py" "$1" "$JOURNAL" \
+		${2:+"$2"} 2>>"$TRASH/endpoint.log" &
 	at_exit "kill $!"
-	: >"$JOURNAL"
-	poll_until 20 eval "(exec 3<>/dev/tcp/127.0.0.1/$PORT) 2>/dev/null"
+	: >>"$JOURNAL"
+	poll_until 20 eval "(exec 3<>/dev/tcp/127.0.0.1/$1) 2>/dev/null"
+}
+
+make_certificate() {
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost \
+		-keyout "$TRASH/key.pem" -out "$TRASH/cert.pem" &&
+		cat "$TRASH/key.pem" "$TRASH/cert.pem" >"$TRASH/both.pem"
 }
 
 new_id() {
@@ -97,7 +105,7 @@ took() { # MIN_MS MAX_MS COMMAND…
 }
 
 test_expect_success 'a call of a JSON service arrives as it should' '
-	start_endpoint && with_keys &&
+	start_endpoint $PORT && with_keys &&
 	AWS_SESSION_TOKEN=tok call ecs DescribeServices echo &&
 	jq -e ".\"content-type\" == \"application/x-amz-json-1.1\" and
 		.\"x-amz-target\" ==
@@ -154,6 +162,10 @@ test_expect_success 'x-amz-retry-after is waited for' '
 	took 2500 6000 call ecs DescribeServices after:2500 ok && attempts 2
 '
 
+test_expect_success 'the Retry-After of a proxy is waited for' '
+	took 2000 5000 call ecs DescribeServices busy:2 ok && attempts 2
+'
+
 test_expect_success 'a query service that throttles is tried again' '
 	call_query elasticloadbalancing DescribeRules error:400:Throttling ok &&
 	attempts 2
@@ -208,6 +220,20 @@ test_expect_success 'nobody listening is a fault that says where' '
 		fails_as sys call ecs RunTask ok && attempts 0 &&
 	contains "$TRASH/out" "127.0.0.1 port 1" "(3 attempts)" &&
 	lacks "$TRASH/out" "carried out"
+'
+
+test_expect_success 'a certificate is only trusted from who may make it' '
+	TLS_PORT=$(free_port) && make_certificate &&
+	start_endpoint $TLS_PORT "$TRASH/both.pem" &&
+	AWS_ENDPOINT_URL=https://localhost:$TLS_PORT \
+		fails_as sys call ecs DescribeServices ok && attempts 0 &&
+	contains "$TRASH/out" "certificate" &&
+	AWS_CA_BUNDLE=$TRASH/cert.pem \
+		AWS_ENDPOINT_URL=https://localhost:$TLS_PORT \
+		call ecs DescribeServices ok && attempts 1 &&
+	AWS_CA_BUNDLE=$TRASH/cert.pem \
+		AWS_ENDPOINT_URL=https://127.0.0.1:$TLS_PORT \
+		fails_as sys call ecs DescribeServices ok && attempts 0
 '
 
 test_expect_success 'a reply over the maximum is refused at once' '
