@@ -68,6 +68,8 @@ static const struct config_key keys[] = {
 	KEY("deploy.target", KIND_STRING, deploy_target, "local", 0, 0),
 	KEY("deploy.health-timeout", KIND_DURATION, deploy_health_timeout_ms,
 	    "60s", SECOND, HOUR),
+	KEY("deploy.release-timeout", KIND_DURATION, deploy_release_timeout_ms,
+	    "10m", SECOND, 24 * HOUR),
 	KEY("deploy.drain-timeout", KIND_DURATION, deploy_drain_timeout_ms,
 	    "30s", 0, HOUR),
 	KEY("deploy.stop-timeout", KIND_DURATION, deploy_stop_timeout_ms, "30s",
@@ -303,8 +305,7 @@ int config_check(const struct config *c, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	if (strcmp(c->deploy_target, "local") != 0 &&
-	    !config_target(c, c->deploy_target))
+	if (!config_target_type(c, c->deploy_target))
 		return err_set(err, ERR_INVALID,
 			       "deploy.target: there is no [target \"%s\"]",
 			       c->deploy_target);
@@ -324,6 +325,15 @@ const struct config_target *config_target(const struct config *c,
 		if (strcmp(c->targets[i].name, name) == 0)
 			return &c->targets[i];
 	return NULL;
+}
+
+const char *config_target_type(const struct config *c, const char *name)
+{
+	const struct config_target *t = config_target(c, name);
+
+	if (t)
+		return t->type;
+	return strcmp(name, TARGET_LOCAL) == 0 ? TARGET_TYPE_DOCKER : NULL;
 }
 
 void config_dump(const struct config *c, struct buf *out)

@@ -69,6 +69,7 @@ struct config {
 	/* [deploy] */
 	char *deploy_target;
 	int64_t deploy_health_timeout_ms;
+	int64_t deploy_release_timeout_ms;
 	int64_t deploy_drain_timeout_ms;
 	int64_t deploy_stop_timeout_ms;
 	int64_t deploy_keep_releases;
@@ -129,6 +130,13 @@ bool config_describe(size_t i, const char **ret_key, const char **ret_kind,
 /* The target section of this name, or NULL. */
 const struct config_target *config_target(const struct config *c,
 					  const char *name)
+	__attribute__((nonnull));
+
+/* There without a section, too: the engine of [build]. */
+#define TARGET_LOCAL "local"
+
+/* TARGET_TYPE_… of the target of this name; NULL when there is none. */
+const char *config_target_type(const struct config *c, const char *name)
 	__attribute__((nonnull));
 
 #endif

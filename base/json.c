@@ -111,3 +111,22 @@ json_t *json_string_safe(const char *data, size_t len)
 	text_add_utf8(&b, (struct slice){ data, len });
 	return json_stringn(buf_str(&b), b.len);
 }
+
+void json_wipe(json_t *doc)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_string(doc))
+		explicit_bzero((char *)json_string_value(doc),
+			       json_string_length(doc));
+	json_array_foreach(doc, i, item)
+	{
+		json_wipe(item);
+	}
+	json_object_foreach(doc, key, item)
+	{
+		json_wipe(item);
+	}
+}

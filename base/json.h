@@ -68,4 +68,10 @@ json_t *json_at(const json_t *doc, ...) __attribute__((sentinel));
  */
 json_t *json_string_safe(const char *data, size_t len) __attribute__((nonnull));
 
+/*
+ * Overwrite every string in the document, whose references stay: nobody else
+ * may use it any more.  Accepts NULL.  For documents with secrets in them.
+ */
+void json_wipe(json_t *doc);
+
 #endif

@@ -1,8 +1,8 @@
 /*
  * slipway-worker: one piece of work of the builder in a process of its own:
  *
- *   slipway-worker job ID      a push; fd 4 tells the builder of new output
- *   slipway-worker command     fd 4 the client, fd 5 its request
+ *   slipway-worker job ID      a push or a release; fd 4 tells the builder of
+ * new output slipway-worker command     fd 4 the client, fd 5 its request
  *   slipway-worker watch       keeps routes and containers as recorded
  *
  * fd 3 holds the configuration.  Started by slipway-builder only.
@@ -52,13 +52,21 @@ void worker_catch_signals(void)
 static int run_job(const struct config *cfg, struct store *store,
 		   const char *id, struct error *err)
 {
+	struct job job = { 0 };
 	char *end;
 	long long number = strtoll(id, &end, 10);
+	int r;
 
 	if (number <= 0 || *end)
 		return err_set(err, ERR_INVALID, "'%s' is not a job", id);
 	worker_catch_signals();
-	return push_job_run(cfg, store, number, NOTIFY_FD, err);
+	r = store_job_get(store, number, &job, err);
+	if (r == 0 && job.kind == JOB_RELEASE)
+		r = release_job_run(cfg, store, &job, NOTIFY_FD, err);
+	else if (r == 0)
+		r = push_job_run(cfg, store, &job, NOTIFY_FD, err);
+	job_release(&job);
+	return r;
 }
 
 static int run_command(const struct config *cfg, struct store *store,

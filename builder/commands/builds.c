@@ -24,12 +24,14 @@ static json_t *job_json(const struct job *j)
 	if (j->finished && j->started)
 		took = (j->finished - j->started) * 1000;
 	return json_pack(
-		"{s:I, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I, "
+		"{s:I, s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, "
+		"s:I, "
 		"s:I, s:o, s:o}",
-		"id", (json_int_t)j->id, "app", listing_text(j->app), "state",
-		job_state_name(j->state), "ref", listing_text(j->ref), "commit",
-		listing_text(j->commit), "release", (json_int_t)j->version,
-		"user", listing_text(j->user), "fingerprint",
+		"id", (json_int_t)j->id, "kind", job_kind_name(j->kind), "app",
+		listing_text(j->app), "state", job_state_name(j->state), "ref",
+		listing_text(j->ref), "commit", listing_text(j->commit),
+		"release", (json_int_t)j->version, "user",
+		listing_text(j->user), "fingerprint",
 		listing_text(j->fingerprint), "created",
 		listing_time(j->created), "started", listing_time(j->started),
 		"finished", listing_time(j->finished), "duration_ms",

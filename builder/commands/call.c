@@ -64,6 +64,13 @@ int call_flush(struct call *c, struct error *err)
 	return r;
 }
 
+int call_pass(struct call *c, struct slice text, struct error *err)
+{
+	int r = call_flush(c, err);
+
+	return r < 0 ? r : send_bytes(c, WIRE_STDERR, text, err);
+}
+
 void call_printf(struct call *c, const char *fmt, ...)
 {
 	struct error ignored = ERROR_INIT;
@@ -254,11 +261,12 @@ static int typed(struct call *c, char byte, struct buf *line, struct error *err)
 	if (is_raw && (byte == 0x7f || byte == '\b')) {
 		if (line->len > 0) {
 			line->data[--line->len] = '\0';
-			call_printf(c, "\b \b");
+			if (!c->hides_input)
+				call_printf(c, "\b \b");
 		}
 	} else {
 		buf_addc(line, byte);
-		if (is_raw && (unsigned char)byte >= ' ')
+		if (is_raw && !c->hides_input && (unsigned char)byte >= ' ')
 			call_printf(c, "%c", byte);
 	}
 	return buf_check(line, "input", err);

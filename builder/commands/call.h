@@ -39,6 +39,7 @@ struct call {
 	enum role role;	  /* on it */
 	struct buf out;
 	bool is_gone;	     /* the client */
+	bool hides_input;    /* what is typed over SSH is not shown */
 	int64_t input_until; /* clock_ms() that input must end by; 0 = unset */
 	int status; /* to exit with; on a failure 0 means COMMAND_FAILED */
 };
@@ -63,6 +64,9 @@ void call_error(struct call *c, const char *fmt, ...)
 /* As call_error, without an end of line. */
 void call_prompt(struct call *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), nonnull));
+/* A piece of a transcript, which is clean, to standard error as it is. */
+int call_pass(struct call *c, struct slice text, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
 /* 0, or -code when the client does not take it. */
 int call_flush(struct call *c, struct error *err)
 	__attribute__((nonnull, warn_unused_result));

@@ -61,6 +61,10 @@ int cmd_apps_exists(struct call *c, struct error *err);
 /* apps_change.c */
 int cmd_apps_rename(struct call *c, struct error *err);
 int cmd_apps_destroy(struct call *c, struct error *err);
+/* apps_set.c */
+int cmd_apps_set(struct call *c, struct error *err);
+/* target_choice.c */
+int cmd_targets_list(struct call *c, struct error *err);
 /* git.c */
 int cmd_git_set(struct call *c, struct error *err);
 int cmd_git_report(struct call *c, struct error *err);
@@ -74,6 +78,12 @@ int cmd_releases_info(struct call *c, struct error *err);
 /* processes.c */
 int cmd_ps(struct call *c, struct error *err);
 int cmd_logs(struct call *c, struct error *err);
+/* config.c */
+int cmd_config(struct call *c, struct error *err);
+int cmd_config_get(struct call *c, struct error *err);
+/* config_change.c */
+int cmd_config_set(struct call *c, struct error *err);
+int cmd_config_unset(struct call *c, struct error *err);
 /* access.c */
 int cmd_access_list(struct call *c, struct error *err);
 int cmd_access_add(struct call *c, struct error *err);

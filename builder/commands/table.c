@@ -11,6 +11,7 @@
 #define G_APPS	  "Apps"
 #define G_DEPLOYS "Builds and releases"
 #define G_RUNNING "What runs"
+#define G_CONFIG  "Config vars"
 #define G_ACCESS  "Users, keys and access"
 #define G_OTHER	  "Other"
 
@@ -21,6 +22,11 @@ const struct option_spec common_options[] = {
 	{ 0, "json", NULL, "print JSON" },
 	{ 'q', "quiet", NULL, "no headings and notes" },
 	{ 'h', "help", NULL, "describe the command" },
+	{ 0, NULL, NULL, NULL },
+};
+
+static const struct option_spec create_options[] = {
+	{ 0, "target", "TARGET", "where it is to run (targets:list)" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -49,6 +55,16 @@ static const struct option_spec logs_options[] = {
 	{ 0, NULL, NULL, NULL },
 };
 
+static const struct option_spec config_options[] = {
+	{ 's', "shell", NULL, "as NAME='value' lines" },
+	{ 0, NULL, NULL, NULL },
+};
+
+static const struct option_spec config_change_options[] = {
+	{ 0, "no-restart", NULL, "store only; the next release has it" },
+	{ 0, NULL, NULL, NULL },
+};
+
 static const struct option_spec access_options[] = {
 	{ 'p', "permissions", "ROLE", "the role" },
 	{ 0, NULL, NULL, NULL },
@@ -72,6 +88,7 @@ const struct command commands[] = {
 	  .group = G_APPS,
 	  .synopsis = "NAME",
 	  .help = "make an app (so does the first push to it)",
+	  .options = create_options,
 	  .has_json = true,
 	  .min_words = 1,
 	  .max_words = 1,
@@ -115,6 +132,26 @@ const struct command commands[] = {
 	  .takes_app = true,
 	  .role = ROLE_ADMIN,
 	  .run = cmd_apps_destroy },
+	{ .name = "apps:set",
+	  .group = G_APPS,
+	  .synopsis = "APP target TARGET",
+	  .help = "choose where it runs, before its first deploy",
+	  .detail = "What runs does not move: make another app with "
+		    "apps:create --target, push\nto it, and destroy this "
+		    "one.",
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .has_json = true,
+	  .min_words = 2,
+	  .max_words = 2,
+	  .run = cmd_apps_set },
+	{ .name = "targets:list",
+	  .aliases = { "targets" },
+	  .group = G_APPS,
+	  .synopsis = "",
+	  .help = "where apps can run",
+	  .has_json = true,
+	  .run = cmd_targets_list },
 	{ .name = "git:set",
 	  .group = G_APPS,
 	  .synopsis = "APP deploy-branch [BRANCH]",
@@ -202,6 +239,54 @@ const struct command commands[] = {
 	  .takes_app = true,
 	  .role = ROLE_VIEW,
 	  .run = cmd_logs },
+
+	{ .name = "config",
+	  .aliases = { "config:show", "config:list" },
+	  .group = G_CONFIG,
+	  .synopsis = "APP",
+	  .help = "its config vars: what its processes have as environment",
+	  .options = config_options,
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .has_json = true,
+	  .run = cmd_config },
+	{ .name = "config:get",
+	  .group = G_CONFIG,
+	  .synopsis = "APP NAME",
+	  .help = "the value of one",
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .min_words = 1,
+	  .max_words = 1,
+	  .run = cmd_config_get },
+	{ .name = "config:set",
+	  .aliases = { "config:add" },
+	  .group = G_CONFIG,
+	  .synopsis = "APP NAME=VALUE ... | NAME",
+	  .help = "set config vars and release the app with them",
+	  .detail = "The value of a NAME alone is read from standard input, "
+		    "without its last line\nend: a secret then is in no "
+		    "command line.  When the release fails, the vars\nstay "
+		    "stored and the release before goes on running.",
+	  .options = config_change_options,
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .has_json = true,
+	  .min_words = 1,
+	  .max_words = ARGS_MAX,
+	  .run = cmd_config_set },
+	{ .name = "config:unset",
+	  .aliases = { "config:remove" },
+	  .group = G_CONFIG,
+	  .synopsis = "APP NAME ...",
+	  .help = "remove config vars and release the app without them",
+	  .options = config_change_options,
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .has_json = true,
+	  .min_words = 1,
+	  .max_words = ARGS_MAX,
+	  .run = cmd_config_unset },
 
 	{ .name = "access:list",
 	  .aliases = { "access" },

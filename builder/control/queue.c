@@ -26,10 +26,11 @@
 #define NOTIFY_FD     4
 #define SHORT_OID     7
 #define NOTICE_LENGTH 512
+#define INTERRUPTED   "interrupted by a restart of the server"
 
 static bool deploys(const struct queue_entry *e)
 {
-	return e->ref[0] != '\0';
+	return e->commit[0] != '\0';
 }
 
 /* Add lines to a job's log before its worker does. */
@@ -308,8 +309,9 @@ int queue_recover(struct server *s, struct error *err)
 			r = queue_add(s, &jobs[i], err);
 		else
 			r = job_settle(s->cfg, s->store, jobs[i].id,
-				       "interrupted by a restart of the "
-				       "server; push again",
+				       jobs[i].kind == JOB_RELEASE ? INTERRUPTED
+								   : INTERRUPTED
+					       "; push again",
 				       err);
 	}
 	for (int i = 0; i < count; i++)

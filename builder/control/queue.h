@@ -1,5 +1,5 @@
 /*
- * builder/control/queue.h - pushes that wait or run: one deploy per app at a
+ * builder/control/queue.h - jobs that wait or run: one deploy per app at a
  * time, build.concurrency deploys in all, the rest in order of arrival.
  *
  * Runs in slipway-builder.  The store has the lasting record; this is what
@@ -24,8 +24,8 @@ struct queue_entry {
 	int64_t app_id;
 	char *app;
 	char *user;
-	char *ref;     /* "" = the push deploys nothing */
-	char *commit;  /* "" likewise */
+	char *ref;     /* "" = no branch moves with it */
+	char *commit;  /* "" = it deploys nothing */
 	pid_t pid;     /* 0 = waiting */
 	int notify_fd; /* readable when the log grew; -1 */
 	int64_t since_ms;

@@ -24,6 +24,7 @@
 
 #define COMMAND_CLIENT_FD  4
 #define COMMAND_REQUEST_FD 5
+#define DESCRIPTION_MAX	   1000
 
 static void reply(struct client *c, json_t *msg)
 {
@@ -179,6 +180,16 @@ static int add_job(struct server *s, const struct app *app, const json_t *msg,
 	return queue_add(s, &job, err);
 }
 
+/* A new job is the client's to watch, and perhaps to start at once. */
+static void watch_job(struct server *s, struct client *c, int64_t id)
+{
+	reply(c, json_pack("{s:s, s:I}", "type", "accepted", "job",
+			   (json_int_t)id));
+	c->is_pusher = true;
+	client_watch(s, c, id, 0);
+	queue_run(s);
+}
+
 static int push_to(struct server *s, struct client *c, const struct app *app,
 		   const json_t *msg, struct error *err)
 {
@@ -202,11 +213,7 @@ static int push_to(struct server *s, struct client *c, const struct app *app,
 	push_plan_release(&plan);
 	if (r < 0 || !has_work)
 		return r;
-	reply(c, json_pack("{s:s, s:I}", "type", "accepted", "job",
-			   (json_int_t)id));
-	c->is_pusher = true;
-	client_watch(s, c, id, 0);
-	queue_run(s);
+	watch_job(s, c, id);
 	return 0;
 }
 
@@ -225,6 +232,59 @@ static int on_push(struct server *s, struct client *c, const json_t *msg,
 	r = push_to(s, c, &app, msg, err);
 	app_release(&app);
 	return r;
+}
+
+/* ---- release ---- */
+
+static int add_release_job(struct server *s, const struct app *app,
+			   const json_t *msg, int64_t *ret_id,
+			   struct error *err)
+{
+	auto_free char *request = json_dumps(msg, JSON_COMPACT);
+	struct release live = { 0 };
+	struct job job = {
+		.kind = JOB_RELEASE,
+		.app_id = app->id,
+		.app = app->name,
+		.user = (char *)json_get_str(msg, "user", ""),
+		.ref = (char *)"",
+		.request = request,
+	};
+	int r = store_release_get(s->store, app->id, 0, &live, err);
+
+	if (r < 0)
+		return r;
+	job.commit = live.commit;
+	r = store_job_add(s->store, &job, ret_id, err);
+	job.id = *ret_id;
+	if (r == 0)
+		r = queue_add(s, &job, err);
+	release_release(&live);
+	return r;
+}
+
+/* The worker of a command asks, when it has checked the rights. */
+static int on_release(struct server *s, struct client *c, const json_t *msg,
+		      struct error *err)
+{
+	struct app app = { 0 };
+	int64_t id = 0;
+	int r;
+
+	if (!c->is_trusted)
+		return err_set(err, ERR_DENIED, "not for the receiver");
+	if (s->is_stopping)
+		return err_set(err, ERR_PEER, "the server is stopping");
+	if (strlen(json_get_str(msg, "description", "")) > DESCRIPTION_MAX)
+		return err_set(err, ERR_PROTO, "release.description: too long");
+	r = store_app_get(s->store, json_get_str(msg, "app", ""), &app, err);
+	if (r == 0)
+		r = add_release_job(s, &app, msg, &id, err);
+	app_release(&app);
+	if (r < 0)
+		return r;
+	watch_job(s, c, id);
+	return 0;
 }
 
 static int on_attach(struct server *s, struct client *c, const json_t *msg,
@@ -267,6 +327,8 @@ static int request_memfd(const json_t *msg, struct error *err)
 	if (!text)
 		return err_set(err, ERR_PROTO, "malformed command");
 	r = io_write_all(fd, text, strlen(text), err);
+	explicit_bzero(text,
+		       strlen(text)); /* a secret may be among the words */
 	if (r < 0)
 		return r;
 	if (lseek(fd, 0, SEEK_SET) < 0)
@@ -326,7 +388,7 @@ static const struct {
 	{ "ping", on_ping, true },	     { "whois", on_whois, true },
 	{ "authorize", on_authorize, true }, { "push", on_push, false },
 	{ "attach", on_attach, false },	     { "cancel", on_cancel, true },
-	{ "command", on_command, false },
+	{ "command", on_command, false },    { "release", on_release, false },
 };
 
 void server_request(struct server *s, struct client *c, struct slice payload)
@@ -334,6 +396,7 @@ void server_request(struct server *s, struct client *c, struct slice payload)
 	struct wire_frame frame = { WIRE_MESSAGE, payload };
 	json_auto_t *msg = NULL;
 	const char *type = "";
+	const char *name = "?";
 	struct error err = ERROR_INIT;
 	bool may_repeat = false;
 	int r = wire_message(&frame, &msg, &type, &err);
@@ -343,14 +406,16 @@ void server_request(struct server *s, struct client *c, struct slice payload)
 	for (size_t i = 0; msg && i < ARRAY_SIZE(requests); i++) {
 		if (strcmp(requests[i].type, type) != 0)
 			continue;
+		name = requests[i].type;
 		may_repeat = requests[i].may_repeat;
 		r = requests[i].handle(s, c, msg, &err);
 		break;
 	}
+	json_wipe(msg); /* passwords and the like in words of a command */
 	if (r == 0)
 		return;
 	if (err.code == ERR_SYS || err.code == ERR_BUG)
-		log_error("request=%s %s", type, err.msg);
+		log_error("request=%s %s", name, err.msg);
 	err_public(&err, s->cfg->data, err.msg, sizeof(err.msg));
 	reply(c, wire_error(&err));
 	if (!may_repeat)

@@ -133,17 +133,29 @@ static bool is_final(struct server *s, struct client *c, struct job *ret_job)
 	return job_state_is_final(ret_job->state);
 }
 
-static void send_verdicts(struct client *c, const struct job *job)
+static json_t *released(const struct job *job)
+{
+	return json_pack("{s:s, s:b, s:I, s:o}", "type", "released", "ok",
+			 job->state == JOB_SUCCEEDED, "release",
+			 (json_int_t)job->version, "reason",
+			 json_string_safe(job->reason, strlen(job->reason)));
+}
+
+static void send_end(struct client *c, const struct job *job)
 {
 	json_auto_t *results = NULL;
 	struct error err;
 
+	c->state = CLIENT_CLOSING;
+	if (job->kind == JOB_RELEASE) {
+		wire_add_message(&c->out, released(job));
+		return;
+	}
 	if (json_parse(slice_str(job->verdicts), "verdicts", &results, &err) <
 	    0)
 		results = json_array();
 	wire_add_message(&c->out, json_pack("{s:s, s:O}", "type", "verdicts",
 					    "results", results));
-	c->state = CLIENT_CLOSING;
 }
 
 /* Send what the log has; true when all of it was sent. */
@@ -165,7 +177,7 @@ static bool pump_log(struct client *c)
 }
 
 /*
- * The log, then the verdicts.  Look at the record first: once it is final the
+ * The log, then how it ended.  Look at the record first: once it is final the
  * log is complete, so that nothing is lost between the two looks.
  */
 static void feed_watcher(struct server *s, struct client *c)
@@ -174,7 +186,7 @@ static void feed_watcher(struct server *s, struct client *c)
 	bool ended = is_final(s, c, &job);
 
 	if (c->state == CLIENT_WATCHING && pump_log(c) && ended)
-		send_verdicts(c, &job);
+		send_end(c, &job);
 	job_release(&job);
 }
 
@@ -220,6 +232,7 @@ static bool read_client(struct server *s, struct client *c)
 			continue;
 		if (frame.kind == WIRE_MESSAGE)
 			server_request(s, c, frame.payload);
+		explicit_bzero(c->in.data, c->in.len); /* secrets, maybe */
 		buf_reset(&c->in);
 		if (c->out.is_truncated)
 			return false;

@@ -26,7 +26,7 @@ struct store;
 
 enum client_state {
 	CLIENT_ASKING,	 /* its messages are read and answered */
-	CLIENT_WATCHING, /* gets a job's log, then its verdicts */
+	CLIENT_WATCHING, /* gets a job's log, then how it ended */
 	CLIENT_CLOSING,	 /* what is in `out` is still sent */
 };
 

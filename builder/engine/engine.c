@@ -139,6 +139,8 @@ int engine_call(struct engine *e, const char *method, const char *path,
 	r = perform(&q, method, path, text, timeout_ms, err);
 	if (r == 0 && ret_reply)
 		r = parse_reply(&q.reply, ret_reply, err);
+	if (text) /* an app's secrets may be in it */
+		explicit_bzero(text, strlen(text));
 	buf_release(&q.reply);
 	buf_release(&q.refusal);
 	return r;

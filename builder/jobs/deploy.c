@@ -5,14 +5,14 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "builder/engine/engine.h"
 #include "builder/engine/image.h"
 #include "builder/jobs/image_build.h"
+#include "builder/jobs/launch.h"
+#include "builder/jobs/process_types.h"
 #include "builder/jobs/push_options.h"
 #include "builder/jobs/transcript.h"
-#include "builder/jobs/worker.h"
 #include "builder/rollout/target.h"
 #include "builder/rollout/targets.h"
 #include "builder/source/procfile.h"
@@ -38,15 +38,6 @@ void deploy_release(struct deploy *d)
 	d->url = NULL;
 }
 
-static void journal(struct deploy *d, const char *step, const char *event,
-		    const char *detail)
-{
-	struct error err;
-
-	if (store_journal(d->store, d->job->id, step, event, detail, &err) < 0)
-		log_error("job=%" PRId64 " journal: %s", d->job->id, err.msg);
-}
-
 /* ---- source ---- */
 
 static void tell_gap(void *ctx, enum source_gap gap, const char *path)
@@ -65,43 +56,28 @@ static void tell_gap(void *ctx, enum source_gap gap, const char *path)
 				 path);
 }
 
-/* The Procfile's `web` as a command, or null; the rest is told. */
-static int web_command(struct deploy *d, struct source *src,
-		       json_t **ret_command, struct error *err)
+/* What the Procfile says shall run; without one, web alone. */
+static int read_processes(struct deploy *d, struct source *src,
+			  struct error *err)
 {
 	auto_buf struct buf text = BUF_INIT(PROCFILE_MAX);
 	struct procfile file = { NULL };
 	int r = source_file(src, "Procfile", PROCFILE_MAX, &text, err);
 
-	*ret_command = json_null();
-	if (r == -ERR_NOTFOUND)
-		return 0;
 	if (r == 0)
 		r = procfile_parse(buf_slice(&text), &file, err);
-	if (r < 0)
-		return err_wrap(err, r, "Procfile");
-	for (size_t i = 0; i < file.count; i++) {
-		const struct procfile_entry *e = &file.entries[i];
-
-		if (strcmp(e->name, "web") == 0)
-			*ret_command = json_pack("[s, s, s]", "/bin/sh", "-c",
-						 e->command);
-		else
-			transcript_error(d->out,
-					 "Procfile: '%s' is not started; only "
-					 "web runs so far",
-					 e->name);
-	}
+	else if (r == -ERR_NOTFOUND)
+		r = 0;
+	if (r == 0)
+		r = process_types_plan(&file, &d->release.processes, err);
 	procfile_release(&file);
-	return 0;
+	return r < 0 ? err_wrap(err, r, "Procfile") : 0;
 }
 
 static int check_source(struct deploy *d, struct source *src,
 			const char *dockerfile, struct error *err)
 {
 	auto_buf struct buf ignored = BUF_INIT(1 << 20);
-	json_auto_t *processes = NULL;
-	json_t *command = NULL;
 	int r = source_file(src, dockerfile, 1 << 20, &ignored, err);
 
 	if (r == -ERR_NOTFOUND)
@@ -111,13 +87,8 @@ static int check_source(struct deploy *d, struct source *src,
 	if (r == 0)
 		r = source_gaps(src, GAPS_SHOWN, tell_gap, d, err);
 	if (r == 0)
-		r = web_command(d, src, &command, err);
-	if (r < 0)
-		return r;
-	processes = json_pack("[{s:s, s:o, s:i}]", "type", "web", "command",
-			      command, "count", 1);
-	d->release.processes = json_dumps(processes, JSON_COMPACT);
-	return 0;
+		r = read_processes(d, src, err);
+	return r;
 }
 
 /* ---- release ---- */
@@ -166,7 +137,7 @@ static int build(struct deploy *d, struct source *src, const char *dockerfile,
 	int64_t began = clock_ms();
 	int r;
 
-	journal(d, "build", "start", "");
+	launch_journal(d, "build", "start", "");
 	r = engine_open(d->cfg->engine, &engine, err);
 	if (r < 0)
 		return err_wrap(err, r, "Docker Engine");
@@ -184,88 +155,7 @@ static int build(struct deploy *d, struct source *src, const char *dockerfile,
 		r = store_release_set_image(d->store, d->app->id,
 					    d->release.version, image,
 					    d->release.processes, err);
-	journal(d, "build", "done", image);
-	return r;
-}
-
-/* ---- rollout ---- */
-
-static void report_step(void *ctx, const char *line)
-{
-	transcript_step(((struct deploy *)ctx)->out, "%s", line);
-}
-
-static void report_detail(void *ctx, const char *line)
-{
-	transcript_detail(((struct deploy *)ctx)->out, "%s", line);
-}
-
-static void report_error(void *ctx, const char *line)
-{
-	transcript_error(((struct deploy *)ctx)->out, "%s", line);
-}
-
-static void report_output(void *ctx, struct slice line)
-{
-	transcript_output(((struct deploy *)ctx)->out, line);
-}
-
-static void report_busy(void *ctx, const char *what)
-{
-	transcript_busy(((struct deploy *)ctx)->out, what);
-}
-
-static bool report_is_canceled(void *ctx)
-{
-	transcript_tick(((struct deploy *)ctx)->out);
-	return worker_is_canceled();
-}
-
-static struct target_report report_to(struct deploy *d)
-{
-	return (struct target_report){ .step = report_step,
-				       .detail = report_detail,
-				       .error = report_error,
-				       .output = report_output,
-				       .busy = report_busy,
-				       .is_canceled = report_is_canceled,
-				       .ctx = d };
-}
-
-static int publish(struct deploy *d, struct error *err)
-{
-	struct target_report report = report_to(d);
-	struct release *release = &d->release;
-	char *image = NULL;
-	int r;
-
-	journal(d, "publish", "start", "");
-	r = d->target->ops->publish(d->target, d->app, release, &report, &image,
-				    err);
-	transcript_busy(d->out, NULL);
-	if (r < 0)
-		return r;
-	free(release->published);
-	release->published = image;
-	journal(d, "publish", "done", image);
-	return store_release_set_published(d->store, d->app->id,
-					   release->version, image, err);
-}
-
-static int rollout(struct deploy *d, struct error *err)
-{
-	struct target_report report = report_to(d);
-	int64_t began = clock_ms();
-	int r;
-
-	journal(d, "rollout", "start", "");
-	transcript_step(d->out, "Rolling out web=1 on %s", d->app->target);
-	r = d->target->ops->rollout(d->target, d->app, &d->release, &report,
-				    &d->url, err);
-	transcript_busy(d->out, NULL);
-	d->rollout_ms = clock_ms() - began;
-	if (r == 0)
-		journal(d, "rollout", "done", d->url);
+	launch_journal(d, "build", "done", image);
 	return r;
 }
 
@@ -293,9 +183,7 @@ static int run_steps(struct deploy *d, struct source *src, struct error *err)
 	if (r == 0)
 		r = build(d, src, dockerfile, err);
 	if (r == 0)
-		r = publish(d, err);
-	if (r == 0)
-		r = rollout(d, err);
+		r = launch_run(d, err);
 	return r;
 }
 
@@ -305,47 +193,11 @@ int deploy_run(struct deploy *d, struct error *err)
 	struct source *src = NULL;
 	int r;
 
-	journal(d, "source", "start", d->job->commit);
+	launch_journal(d, "source", "start", d->job->commit);
 	r = source_open(git_dir, d->job->commit, &src, err);
 	if (r < 0)
 		return r;
 	r = run_steps(d, src, err);
 	source_close(src);
 	return r;
-}
-
-int deploy_commit(struct deploy *d, struct error *err)
-{
-	int r = store_release_live(d->store, d->app->id, d->release.version,
-				   err);
-
-	if (r == 0)
-		journal(d, "release", "done", "");
-	return r;
-}
-
-void deploy_settle(struct deploy *d)
-{
-	struct target_report report = report_to(d);
-	struct error err;
-
-	journal(d, "settle", "start", "");
-	if (d->target->ops->settle(d->target, d->app, &d->release, &report,
-				   &err) < 0) {
-		log_warn("app=%s settle: %s", d->app->name, err.msg);
-		journal(d, "settle", "failed", err.msg);
-		return;
-	}
-	journal(d, "settle", "done", "");
-}
-
-void deploy_fail(struct deploy *d, const char *reason)
-{
-	struct error err;
-
-	journal(d, "deploy", "failed", reason);
-	if (d->release.version &&
-	    store_release_fail(d->store, d->app->id, d->release.version, reason,
-			       &err) < 0)
-		log_error("app=%s %s", d->app->name, err.msg);
 }

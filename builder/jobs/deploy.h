@@ -1,6 +1,6 @@
 /*
  * builder/jobs/deploy.h - one deploy: commit -> context -> image -> release
- * -> rollout, each step journaled.
+ * -> rollout, each step journaled.  The second half is in launch.h.
  *
  * Runs in slipway-worker, which holds the app's lock.
  */
@@ -23,12 +23,12 @@ struct deploy {
 	struct transcript *out;
 	const struct job *job;
 	const struct app *app;
-	const struct push_options *options;
-	/* filled in by deploy_run */
+	const struct push_options *options; /* of a push */
+	/* filled in by deploy_run, or by who makes a release without a build */
 	struct target *target;
 	struct release release; /* version 0 until there is one */
 	char *url;
-	int64_t build_ms;
+	int64_t build_ms; /* 0 = nothing was built */
 	int64_t rollout_ms;
 };
 
@@ -43,16 +43,5 @@ void deploy_release(struct deploy *d);
  */
 int deploy_run(struct deploy *d, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
-
-/* Record the release as live.  0 or -code */
-int deploy_commit(struct deploy *d, struct error *err)
-	__attribute__((nonnull, warn_unused_result));
-
-/* Drain and stop what was live before, forget what is too old.  What goes
- * wrong is logged: the deploy is done. */
-void deploy_settle(struct deploy *d) __attribute__((nonnull));
-
-/* Journal the end of a failed deploy and mark its release. */
-void deploy_fail(struct deploy *d, const char *reason) __attribute__((nonnull));
 
 #endif

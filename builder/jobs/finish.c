@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "builder/jobs/deploy_ref.h"
 #include "builder/jobs/policy.h"
 #include "builder/source/repo.h"
 #include "builder/store/app_lock.h"
@@ -102,8 +103,7 @@ int job_refuse(const struct config *cfg, struct store *store, int64_t job_id,
 static int move_refs(const struct config *cfg, const struct job *job,
 		     const struct push_plan *plan, struct error *err)
 {
-	auto_free char *deploys =
-		xasprintf("refs/deploys/v%" PRId64, job->version);
+	auto_free char *deploys = deploy_ref_name(job->version);
 	struct ref_update *updates = xcalloc(plan->count + 1, sizeof(*updates));
 	size_t n = 0;
 	int r;
@@ -171,6 +171,18 @@ static int complete(const struct config *cfg, struct store *store,
 	return r;
 }
 
+/* A release without a push: its own ref is all that can be left to write. */
+static int complete_release(const struct config *cfg, struct store *store,
+			    const struct job *job, const char *commit,
+			    struct error *err)
+{
+	int r = deploy_ref_record(cfg, job->app_id, job->version, commit, err);
+
+	if (r < 0 && r != -ERR_EXISTS && r != -ERR_INVALID)
+		return r;
+	return end(store, job, JOB_SUCCEEDED, NULL, "", err);
+}
+
 static int settle_locked(const struct config *cfg, struct store *store,
 			 const struct job *job, const char *reason,
 			 struct error *err)
@@ -189,12 +201,14 @@ static int settle_locked(const struct config *cfg, struct store *store,
 	if (release.state == RELEASE_PENDING)
 		r = store_release_fail(store, job->app_id, job->version, reason,
 				       err);
+	if (r == 0 && !is_live)
+		r = refuse_job(cfg, store, job, JOB_INTERRUPTED, reason, err);
+	else if (r == 0 && job->kind == JOB_RELEASE)
+		r = complete_release(cfg, store, job, release.commit, err);
+	else if (r == 0)
+		r = complete(cfg, store, job, reason, err);
 	release_release(&release);
-	if (r < 0)
-		return r;
-	if (is_live)
-		return complete(cfg, store, job, reason, err);
-	return refuse_job(cfg, store, job, JOB_INTERRUPTED, reason, err);
+	return r;
 }
 
 int job_settle(const struct config *cfg, struct store *store, int64_t job_id,

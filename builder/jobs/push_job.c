@@ -11,27 +11,26 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/text.h"
+#include "builder/jobs/app_turn.h"
 #include "builder/jobs/deploy.h"
+#include "builder/jobs/deploy_ref.h"
+#include "builder/jobs/launch.h"
 #include "builder/jobs/policy.h"
 #include "builder/jobs/push_options.h"
 #include "builder/jobs/transcript.h"
 #include "builder/source/repo.h"
-#include "builder/store/app_lock.h"
 #include "builder/store/app_url.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define LOCK_WAIT_MS  500
-#define LOCK_LIMIT_MS 600000
-#define BRANCH_HEAD   "refs/heads/"
+#define BRANCH_HEAD "refs/heads/"
 
 struct push_job {
 	const struct config *cfg;
 	struct store *store;
-	struct job job;
+	const struct job *job;
 	struct app app;
 	json_t *push; /* the message; strings of the rest live in it */
 	struct push_plan plan;
@@ -132,8 +131,7 @@ static void store_refs(struct push_job *j)
 static int move_refs(struct push_job *j, const struct deploy *d,
 		     const char *now, struct error *err)
 {
-	auto_free char *deploys =
-		xasprintf("refs/deploys/v%" PRId64, d->release.version);
+	auto_free char *deploys = deploy_ref_name(d->release.version);
 	struct ref_update *updates =
 		xcalloc(j->plan.count + 1, sizeof(*updates));
 	size_t n = 0;
@@ -158,7 +156,7 @@ static int move_refs(struct push_job *j, const struct deploy *d,
 /* The first deploy decides which branch deploys. */
 static void adopt_branch(struct push_job *j)
 {
-	const char *branch = j->job.ref + strlen(BRANCH_HEAD);
+	const char *branch = j->job->ref + strlen(BRANCH_HEAD);
 	struct error err;
 	int r = 0;
 
@@ -170,51 +168,13 @@ static void adopt_branch(struct push_job *j)
 		log_warn("app=%s %s", j->app.name, err.msg);
 }
 
-static int live_version(struct push_job *j, int64_t *ret, struct error *err)
-{
-	struct app now = { 0 };
-	int r = store_app_get_id(j->store, j->app.id, &now, err);
-
-	if (r == 0)
-		*ret = now.live_version;
-	app_release(&now);
-	return r;
-}
-
-/* The line behind `ng`: "v13 failed: …; v12 still live". */
 static void refuse_deploy(struct push_job *j, struct deploy *d, int r,
 			  const struct error *why)
 {
-	auto_buf struct buf b = BUF_INIT(REASON_MAX);
-	char text[ERR_MSG_MAX];
-	struct error ignored;
-	int64_t live = 0;
+	auto_buf struct buf line = BUF_INIT(REASON_MAX);
 
-	err_public(why, j->cfg->data, text, sizeof(text));
-	if (d->release.version)
-		buf_addf(&b, "v%" PRId64 " %s: ", d->release.version,
-			 r == -ERR_CANCELED ? "canceled" : "failed");
-	buf_add(&b, text, strnlen(text, REASON_MAX - 100));
-	if (live_version(j, &live, &ignored) == 0 && live)
-		buf_addf(&b, "; v%" PRId64 " still live", live);
-	transcript_error(&j->out, "%s", buf_str(&b));
-	deploy_fail(d, text);
-	push_plan_refuse_one(&j->plan, j->plan.deploy, buf_str(&b));
-}
-
-static void tell_live(struct push_job *j, const struct deploy *d, int64_t began)
-{
-	auto_buf struct buf b = BUF_INIT(1024);
-
-	buf_addf(&b, "%s v%" PRId64 " is live: %s  (build ", j->app.name,
-		 d->release.version, d->url);
-	text_add_duration(&b, d->build_ms);
-	buf_adds(&b, ", rollout ");
-	text_add_duration(&b, d->rollout_ms);
-	buf_adds(&b, ", total ");
-	text_add_duration(&b, clock_ms() - began);
-	buf_addc(&b, ')');
-	transcript_result(&j->out, "%s", buf_str(&b));
+	launch_fail(d, r, why, &line);
+	push_plan_refuse_one(&j->plan, j->plan.deploy, buf_str(&line));
 }
 
 static int deploy_and_move(struct push_job *j, struct deploy *d,
@@ -224,11 +184,11 @@ static int deploy_and_move(struct push_job *j, struct deploy *d,
 	int r = deploy_run(d, err);
 
 	if (r == 0)
-		r = deploy_commit(d, err);
+		r = launch_commit(d, err);
 	if (r < 0)
 		return r;
 	adopt_branch(j);
-	tell_live(j, d, began);
+	launch_tell_live(d, began);
 	r = move_refs(j, d, now, err);
 	if (r < 0) {
 		/* It runs: say so rather than call it failed. */
@@ -241,30 +201,11 @@ static int deploy_and_move(struct push_job *j, struct deploy *d,
 	return 0;
 }
 
-static int take_lock(struct push_job *j, int *ret_lock, struct error *err)
-{
-	int64_t deadline = clock_ms() + LOCK_LIMIT_MS;
-
-	transcript_busy(&j->out, "waiting for another operation on the app");
-	for (;;) {
-		int r = app_lock_take(j->cfg->data, j->app.id, LOCK_WAIT_MS,
-				      ret_lock, err);
-
-		if (r != -ERR_TIMEOUT || clock_ms() > deadline) {
-			transcript_busy(&j->out, NULL);
-			return r;
-		}
-		if (worker_is_canceled())
-			return err_set(err, ERR_CANCELED, "canceled");
-		transcript_tick(&j->out);
-	}
-}
-
 /* Things may have changed while we waited for the lock. */
 static int load_app(struct push_job *j, struct error *err)
 {
 	app_release(&j->app);
-	return store_app_get_id(j->store, j->job.app_id, &j->app, err);
+	return store_app_get_id(j->store, j->job->app_id, &j->app, err);
 }
 
 /* ---- ends ---- */
@@ -283,12 +224,12 @@ static int finish(struct push_job *j, bool is_canceled, struct error *err)
 		if (v->meaning != MEANING_REFUSE)
 			continue;
 		/* With a deploy in the push, it alone makes it a failure. */
-		if (j->job.ref[0] && strcmp(j->job.ref, v->ref) != 0)
+		if (j->job->ref[0] && strcmp(j->job->ref, v->ref) != 0)
 			continue;
 		reason = v->reason;
 		state = is_canceled ? JOB_CANCELED : JOB_FAILED;
 	}
-	r = store_job_finish(j->store, j->job.id, state,
+	r = store_job_finish(j->store, j->job->id, state,
 			     verdicts ? verdicts : "[]", reason, err);
 	transcript_wake(&j->out);
 	return r < 0 ? r : 0;
@@ -301,14 +242,14 @@ static int run_deploy(struct push_job *j, struct error *err)
 	struct deploy d = { .cfg = j->cfg,
 			    .store = j->store,
 			    .out = &j->out,
-			    .job = &j->job,
+			    .job = j->job,
 			    .app = &j->app,
 			    .options = &j->options };
 	char now[OID_HEX + 1] = OID_ZERO;
 	struct error why = ERROR_INIT;
 	auto_close int lock = -1;
 	bool is_live = false;
-	int r = take_lock(j, &lock, &why);
+	int r = app_turn_take(j->cfg, j->app.id, &j->out, &lock, &why);
 
 	if (r == 0)
 		r = load_app(j, &why);
@@ -322,7 +263,7 @@ static int run_deploy(struct push_job *j, struct error *err)
 		refuse_deploy(j, &d, r, &why);
 	r = finish(j, r == -ERR_CANCELED, err);
 	if (is_live)
-		deploy_settle(&d);
+		launch_settle(&d);
 	deploy_release(&d);
 	return r;
 }
@@ -330,7 +271,7 @@ static int run_deploy(struct push_job *j, struct error *err)
 static int run(struct push_job *j, struct error *err)
 {
 	struct error why = ERROR_INIT;
-	int r = store_job_start(j->store, j->job.id, err);
+	int r = store_job_start(j->store, j->job->id, err);
 
 	if (r < 0)
 		return r;
@@ -356,15 +297,13 @@ static void tidy(struct push_job *j)
 		log_warn("app=%s %s", j->app.name, err.msg);
 }
 
-static int load(struct push_job *j, int64_t job_id, struct error *err)
+static int load(struct push_job *j, struct error *err)
 {
 	auto_free char *url = NULL;
-	int r = store_job_get(j->store, job_id, &j->job, err);
+	int r = load_app(j, err);
 
 	if (r == 0)
-		r = load_app(j, err);
-	if (r == 0)
-		r = json_parse(slice_str(j->job.request), "push", &j->push,
+		r = json_parse(slice_str(j->job->request), "push", &j->push,
 			       err);
 	if (r < 0)
 		return r;
@@ -373,12 +312,14 @@ static int load(struct push_job *j, int64_t job_id, struct error *err)
 			      err);
 }
 
-int push_job_run(const struct config *cfg, struct store *store, int64_t job_id,
-		 int notify_fd, struct error *err)
+int push_job_run(const struct config *cfg, struct store *store,
+		 const struct job *job, int notify_fd, struct error *err)
 {
-	struct push_job j = { .cfg = cfg, .store = store, .out.fd = -1 };
-	auto_free char *path = job_log_path(cfg->data, job_id);
-	int r = load(&j, job_id, err);
+	struct push_job j = {
+		.cfg = cfg, .store = store, .job = job, .out.fd = -1
+	};
+	auto_free char *path = job_log_path(cfg->data, job->id);
+	int r = load(&j, err);
 
 	if (r == 0)
 		r = transcript_open(&j.out, path, notify_fd, cfg->build_log_max,
@@ -392,6 +333,5 @@ int push_job_run(const struct config *cfg, struct store *store, int64_t job_id,
 	push_plan_release(&j.plan);
 	json_decref(j.push);
 	app_release(&j.app);
-	job_release(&j.job);
 	return r;
 }

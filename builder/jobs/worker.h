@@ -11,6 +11,7 @@
 
 struct config;
 struct error;
+struct job;
 struct store;
 
 /* Somebody (the builder, ^C in a test) asked this process to end. */
@@ -19,9 +20,15 @@ bool worker_is_canceled(void);
 /* Install the handler behind worker_is_canceled(). */
 void worker_catch_signals(void);
 
-/* `slipway-worker job ID`: carry out a stored push (push_job.c). */
-int push_job_run(const struct config *cfg, struct store *store, int64_t job_id,
-		 int notify_fd, struct error *err)
+/*
+ * `slipway-worker job ID`: carry out a stored push (push_job.c), or a release
+ * without one (release_job.c).
+ */
+int push_job_run(const struct config *cfg, struct store *store,
+		 const struct job *job, int notify_fd, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+int release_job_run(const struct config *cfg, struct store *store,
+		    const struct job *job, int notify_fd, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /*

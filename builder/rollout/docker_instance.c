@@ -10,6 +10,7 @@
 #include "builder/engine/container.h"
 #include "builder/engine/image.h"
 #include "builder/engine/network.h"
+#include "builder/store/config_vars.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
@@ -17,7 +18,7 @@
 #include <string.h>
 
 #define DEFAULT_PORT 5000
-#define ENV_MAX	     8
+#define OUR_VARS     5
 #define OWNER_SHOWN  8
 
 char *docker_network_name(const struct docker *d, int64_t app_id)
@@ -43,6 +44,21 @@ static int check_commands(const struct release_plan *plan,
 	return 0;
 }
 
+static int read_vars(struct docker *d, const struct app *app,
+		     const struct release *release, json_t **ret,
+		     struct error *err)
+{
+	int r = store_config_get(d->store, app->id, release->config_version,
+				 ret, err);
+
+	/* Not for the caller to take for a missing release. */
+	if (r == -ERR_NOTFOUND)
+		return err_set(err, ERR_BUG,
+			       "the config vars of v%" PRId64 " are gone",
+			       release->version);
+	return r;
+}
+
 int blueprint_init(struct docker *d, const struct app *app,
 		   const struct release *release, struct blueprint *ret,
 		   struct error *err)
@@ -60,6 +76,8 @@ int blueprint_init(struct docker *d, const struct app *app,
 			    release->version);
 	if (r == 0)
 		r = check_commands(&b.plan, &image, err);
+	if (r == 0)
+		r = read_vars(d, app, release, &b.vars, err);
 	if (r == 0) {
 		b.network = docker_network_name(d, app->id);
 		b.port = image.exposed_port ? image.exposed_port : DEFAULT_PORT;
@@ -77,6 +95,8 @@ void blueprint_release(struct blueprint *b)
 	if (!b)
 		return;
 	release_plan_release(&b->plan);
+	config_vars_wipe(b->vars);
+	b->vars = NULL;
 	free(b->network);
 	b->network = NULL;
 }
@@ -148,18 +168,34 @@ static json_t *make_labels(const struct docker *d, const struct blueprint *b,
 	return labels;
 }
 
-static size_t make_env(const struct blueprint *b, const struct instance *i,
-		       char *env[ENV_MAX])
+/* The app's vars and ours, whose names no var has; NULL-ended. */
+static char **make_env(const struct blueprint *b, const struct instance *i)
 {
+	char **env =
+		xcalloc(json_object_size(b->vars) + OUR_VARS + 1, sizeof(*env));
+	const char *name;
+	json_t *value;
 	size_t n = 0;
 
+	json_object_foreach(b->vars, name, value)
+	{
+		env[n++] = xasprintf("%s=%s", name, json_string_value(value));
+	}
 	env[n++] = xasprintf("PORT=%d", b->port);
 	env[n++] = xasprintf("SLIPWAY_APP=%s", b->app->name);
 	env[n++] = xasprintf("SLIPWAY_RELEASE=v%" PRId64, b->release->version);
 	env[n++] = xasprintf("SLIPWAY_COMMIT=%s", b->release->commit);
 	env[n++] = xasprintf("SLIPWAY_PROCESS=%s", i->label);
-	env[n] = NULL;
-	return n;
+	return env;
+}
+
+static void free_env(char **env)
+{
+	for (char **p = env; *p; p++) {
+		explicit_bzero(*p, strlen(*p));
+		free(*p);
+	}
+	free(env);
 }
 
 static int create(struct docker *d, const struct container_spec *spec,
@@ -190,8 +226,7 @@ static int create_instance(struct docker *d, const struct blueprint *b,
 	auto_free char *name =
 		xasprintf("%s-%s-%" PRId64 "-%d", b->network, i->type->type,
 			  b->release->version, i->index);
-	char *env[ENV_MAX];
-	size_t env_count = make_env(b, i, env);
+	char **env = make_env(b, i);
 	struct container_spec spec = {
 		.name = name,
 		.image = b->release->image,
@@ -211,8 +246,7 @@ static int create_instance(struct docker *d, const struct blueprint *b,
 	};
 	int r = create(d, &spec, &i->id, err);
 
-	for (size_t n = 0; n < env_count; n++)
-		free(env[n]);
+	free_env(env);
 	return r;
 }
 

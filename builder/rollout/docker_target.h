@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <jansson.h>
 
 #include "builder/rollout/release_plan.h"
 #include "builder/rollout/target.h"
@@ -36,6 +37,7 @@ struct blueprint {
 	const struct app *app;
 	const struct release *release;
 	struct release_plan plan;
+	json_t *vars; /* config vars of the release */
 	char *network;
 	int port; /* of web */
 	bool has_healthcheck;
@@ -105,6 +107,11 @@ int docker_route(struct docker *d, const struct blueprint *b,
 
 /* ---- the operations of struct target_ops ---- */
 
+/* docker_release_phase.c */
+int docker_release_phase(struct target *t, const struct app *app,
+			 const struct release *release,
+			 const char *const *command,
+			 const struct target_report *report, struct error *err);
 /* docker_rollout.c */
 int docker_rollout(struct target *t, const struct app *app,
 		   const struct release *release,

@@ -6,9 +6,12 @@
 #include "base/error.h"
 #include "builder/engine/container.h"
 #include "builder/engine/engine.h"
+#include "builder/engine/image.h"
 #include "builder/rollout/docker_target.h"
+#include "builder/rollout/image_name.h"
 #include "builder/rollout/router.h"
 #include "builder/rollout/router_haproxy.h"
+#include "builder/store/config_vars.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
@@ -115,19 +118,52 @@ static int docker_processes(struct target *t, const struct app *app,
 
 /* ---- publish ---- */
 
-/* The engine that built it also runs it. */
+/* Set for a target of another type, the app was moved here since. */
+static int check_vars(struct docker *d, const struct release *release,
+		      struct error *err)
+{
+	json_t *vars = NULL;
+	const char *name;
+	int r = store_config_get(d->store, release->app_id,
+				 release->config_version, &vars, err);
+
+	if (r < 0)
+		return r;
+	name = config_vars_reference(vars);
+	if (name)
+		r = err_set(err, ERR_INVALID,
+			    "the config var %s is a reference, which only "
+			    "targets of type ecs resolve",
+			    name);
+	config_vars_wipe(vars);
+	return r;
+}
+
+/*
+ * The engine that built it also runs it.  The tag keeps the image for as long
+ * as the release is kept, also when it was built for an earlier one.
+ */
 static int docker_publish(struct target *t, const struct app *app,
 			  const struct release *release,
 			  const struct target_report *report, char **ret_image,
 			  struct error *err)
 {
-	(void)t;
-	(void)app;
-	(void)release;
+	struct docker *d = docker_of(t);
+	auto_free char *repo = image_repository(d->owner, app->id);
+	char tag[24];
+	int r = check_vars(d, release, err);
+
 	(void)report;
-	(void)err;
-	*ret_image = xstrdup("");
-	return 0;
+	if (r < 0)
+		return r;
+	snprintf(tag, sizeof(tag), "%" PRId64, release->version);
+	r = image_tag(d->engine, release->image, repo, tag, err);
+	if (r == -ERR_NOTFOUND)
+		return err_set(err, ERR_PEER,
+			       "its image is gone from the engine; push again");
+	if (r == 0)
+		*ret_image = xstrdup("");
+	return r;
 }
 
 /* ---- rename ---- */
@@ -169,6 +205,7 @@ static void docker_close(struct target *t)
 
 static const struct target_ops docker_ops = {
 	.publish = docker_publish,
+	.release_phase = docker_release_phase,
 	.rollout = docker_rollout,
 	.settle = docker_settle,
 	.processes = docker_processes,

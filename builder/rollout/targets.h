@@ -11,9 +11,6 @@ struct error;
 struct store;
 struct target;
 
-/* There without a section in the configuration. */
-#define TARGET_LOCAL "local"
-
 /*
  * Open the target `name`: "local", or a [target "name"] section of type
  * docker.  It owns its connection to the engine and borrows cfg and store;

@@ -13,6 +13,11 @@ static const char *const state_names[] = {
 	[JOB_SUPERSEDED] = "superseded",
 };
 
+static const char *const kind_names[] = {
+	[JOB_PUSH] = "push",
+	[JOB_RELEASE] = "release",
+};
+
 void job_release(struct job *j)
 {
 	if (!j)
@@ -27,6 +32,11 @@ void job_release(struct job *j)
 	free(j->reason);
 	free(j->image);
 	*j = (struct job){ 0 };
+}
+
+const char *job_kind_name(enum job_kind kind)
+{
+	return kind == JOB_RELEASE ? kind_names[kind] : kind_names[JOB_PUSH];
 }
 
 const char *job_state_name(enum job_state state)
@@ -67,13 +77,14 @@ int store_job_add(struct store *st, const struct job *j, int64_t *ret_id,
 
 	r = db_run(st,
 		   "INSERT INTO jobs (app_id, user, fingerprint, ref,"
-		   " commit_id, request, state, created)"
-		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7)",
+		   " commit_id, request, state, created, kind)"
+		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8)",
 		   DB_ARGS(DB_INT(j->app_id), DB_TEXT(or_empty(j->user)),
 			   DB_TEXT(or_empty(j->fingerprint)),
 			   DB_TEXT(or_empty(j->ref)),
 			   DB_TEXT(or_empty(j->commit)),
-			   DB_TEXT(or_empty(j->request)), DB_INT(db_now())),
+			   DB_TEXT(or_empty(j->request)), DB_INT(db_now()),
+			   DB_TEXT(job_kind_name(j->kind))),
 		   err);
 	if (r == -ERR_NOTFOUND)
 		return err_set(err, ERR_NOTFOUND, "the app is gone");
@@ -149,7 +160,7 @@ int store_job_set_image(struct store *st, int64_t id, const char *image,
 #define JOB_SELECT_REQUEST(request)                                            \
 	"SELECT j.id, j.app_id, a.name, j.user, j.fingerprint, j.ref,"         \
 	" j.commit_id, " request ", j.state, j.verdicts, j.reason, j.image,"   \
-	" j.version, j.created, j.started, j.finished, j.build_ms"             \
+	" j.version, j.created, j.started, j.finished, j.build_ms, j.kind"     \
 	" FROM jobs j JOIN apps a ON a.id = j.app_id "
 #define JOB_SELECT JOB_SELECT_REQUEST("j.request")
 /* A request may be a megabyte, a list may be long. */
@@ -158,6 +169,7 @@ int store_job_set_image(struct store *st, int64_t id, const char *image,
 static void job_row(struct db_query *q, void *item)
 {
 	auto_free char *state = db_text(q, 8);
+	auto_free char *kind = db_text(q, 17);
 	struct job *j = item;
 
 	j->id = db_int(q, 0);
@@ -177,6 +189,8 @@ static void job_row(struct db_query *q, void *item)
 	j->started = db_int(q, 14);
 	j->finished = db_int(q, 15);
 	j->build_ms = db_int(q, 16);
+	if (kind && strcmp(kind, kind_names[JOB_RELEASE]) == 0)
+		j->kind = JOB_RELEASE;
 }
 
 int store_job_get(struct store *st, int64_t id, struct job *ret,
@@ -195,7 +209,8 @@ int store_jobs(struct store *st, int64_t app_id, int limit, struct job **ret,
 	       struct error *err)
 {
 	return db_collect(st,
-			  JOB_SELECT_SHORT "WHERE j.app_id = ?1 AND j.ref <> ''"
+			  JOB_SELECT_SHORT "WHERE j.app_id = ?1"
+					   " AND j.commit_id <> ''"
 					   " ORDER BY j.id DESC LIMIT ?2",
 			  DB_ARGS(DB_INT(app_id), DB_INT(limit)), sizeof(**ret),
 			  job_row, ret, err);

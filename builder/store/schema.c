@@ -121,6 +121,8 @@ static const char *const steps[] = {
 	"ALTER TABLE releases ADD COLUMN published TEXT NOT NULL DEFAULT '';"
 	"UPDATE releases SET target ="
 	"  (SELECT target FROM apps WHERE id = releases.app_id);",
+
+	"ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'push';",
 };
 
 int schema_version(void)

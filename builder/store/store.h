@@ -179,6 +179,10 @@ int store_app_remove(struct store *st, int64_t id, struct error *err)
 int store_app_set_branch(struct store *st, int64_t id, const char *branch,
 			 struct error *err)
 	__attribute__((nonnull(1, 4), warn_unused_result));
+/* Where it runs from its next deploy on.  -ERR_NOTFOUND */
+int store_app_set_target(struct store *st, int64_t id, const char *target,
+			 struct error *err)
+	__attribute__((nonnull, warn_unused_result));
 /*
  * The app's /27: the stored one, else the first of `pool` that no app has and
  * `avoid` (NULL-ended prefixes that the engine uses) does not overlap.  The
@@ -202,7 +206,12 @@ int store_grants(struct store *st, int64_t app_id, struct grant **ret,
 int store_role(struct store *st, int64_t app_id, const char *user,
 	       struct error *err) __attribute__((nonnull, warn_unused_result));
 
-/* ---- jobs: one per push (builder/store/jobs.c) ---- */
+/* ---- jobs: pushes, and releases without one (builder/store/jobs.c) ---- */
+
+enum job_kind {
+	JOB_PUSH,
+	JOB_RELEASE, /* what is live once more, with the app's vars of now */
+};
 
 enum job_state {
 	JOB_QUEUED,
@@ -216,13 +225,14 @@ enum job_state {
 
 struct job {
 	int64_t id; /* the build's number for people; builds/ID.log */
+	enum job_kind kind;
 	int64_t app_id;
 	char *app; /* name now */
 	char *user;
 	char *fingerprint; /* of the key that pushed; "" = local */
-	char *ref;	   /* the deploying ref; "" when the push has none */
-	char *commit;	   /* 40 hex; "" likewise */
-	char *request;	   /* the push message (JSON) */
+	char *ref;	   /* the deploying ref; "" when there is none */
+	char *commit;	   /* 40 hex; "" = nothing is deployed */
+	char *request;	   /* the message (JSON) */
 	enum job_state state;
 	char *verdicts;	 /* JSON array once ended; "" before */
 	char *reason;	 /* one line when failed; "" else */
@@ -235,11 +245,13 @@ struct job {
 };
 
 void job_release(struct job *j);
+const char *job_kind_name(enum job_kind kind);
 const char *job_state_name(enum job_state state);
 bool job_state_is_final(enum job_state state);
 
 /*
- * Insert j: app_id, user, fingerprint, ref, commit and request count (NULL is
+ * Insert j: kind, app_id, user, fingerprint, ref, commit and request count
+ * (NULL is
  * ""), id, times and state are set here (queued).  *ret_id is its id, never
  * used before.  -ERR_NOTFOUND no such app
  */
@@ -263,8 +275,8 @@ int store_job_set_image(struct store *st, int64_t id, const char *image,
 int store_job_get(struct store *st, int64_t id, struct job *ret,
 		  struct error *err)
 	__attribute__((nonnull, warn_unused_result));
-/* Newest first, deploys only, at most `limit`, with "" for the request;
- * count. */
+/* Newest first, those that deploy only, at most `limit`, with "" for the
+ * request; count. */
 int store_jobs(struct store *st, int64_t app_id, int limit, struct job **ret,
 	       struct error *err) __attribute__((nonnull, warn_unused_result));
 /* Every job that is queued or running, oldest first; count. */

@@ -292,6 +292,48 @@ static void after_it_was_live_the_ref_moves(void **state)
 	assert_int_equal(verdict(TAG, REASON), 0);
 }
 
+/* A job of the other kind, running, in the place of the push. */
+static void start_release(void)
+{
+	char request[] = "{\"type\":\"release\"}";
+	struct job j = { .kind = JOB_RELEASE,
+			 .app_id = app_id,
+			 .commit = two,
+			 .request = request };
+
+	assert_int_equal(job_refuse(&cfg, st, job_id, JOB_CANCELED, "x", &err),
+			 0);
+	assert_int_equal(store_job_add(st, &j, &job_id, &err), 0);
+	assert_int_equal(store_job_start(st, job_id, &err), 0);
+}
+
+static void a_release_without_a_push_moves_no_branch(void **state)
+{
+	int64_t version;
+
+	(void)state;
+	start_release();
+	version = add_release();
+	assert_int_equal(store_release_live(st, app_id, version, &err), 0);
+	assert_int_equal(settle(), 0);
+	assert_job(JOB_SUCCEEDED, "");
+	assert_release(version, RELEASE_LIVE);
+	assert_at("refs/deploys/v1", two);
+	assert_at(MAIN, one);
+}
+
+static void or_fails_with_the_reason(void **state)
+{
+	int64_t version;
+
+	(void)state;
+	start_release();
+	version = add_release();
+	assert_int_equal(settle(), 0);
+	assert_job(JOB_INTERRUPTED, REASON);
+	assert_release(version, RELEASE_FAILED);
+}
+
 static void what_was_stored_before_is_confirmed(void **state)
 {
 	int64_t version = add_release();
@@ -480,6 +522,8 @@ int main(void)
 		TEST(before_it_had_a_release_it_is_refused),
 		TEST(before_it_was_live_its_release_failed),
 		TEST(after_it_was_live_the_ref_moves),
+		TEST(a_release_without_a_push_moves_no_branch),
+		TEST(or_fails_with_the_reason),
 		TEST(what_was_stored_before_is_confirmed),
 		TEST(what_was_stored_stays_when_the_deploy_is_refused),
 		TEST(an_atomic_push_moves_all),

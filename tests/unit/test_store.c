@@ -132,7 +132,7 @@ static int64_t new_job(int64_t app_id, const char *ref)
 			 .user = user,
 			 .fingerprint = fingerprint,
 			 .ref = (char *)(uintptr_t)ref,
-			 .commit = commit,
+			 .commit = *ref ? commit : commit + 40,
 			 .request = request };
 	int64_t id = 0;
 
@@ -804,6 +804,26 @@ static void lists_of_jobs(void **state)
 	free(ids);
 }
 
+static void a_release_without_a_push_is_a_job(void **state)
+{
+	int64_t app = new_app_id("shop");
+	char text[] = "x";
+	struct job j = { .kind = JOB_RELEASE, .app_id = app, .commit = text };
+	struct job *jobs = NULL;
+	int64_t id = 0;
+
+	(void)state;
+	assert_int_equal(new_job(app, "refs/heads/main"), 1);
+	assert_int_equal(store_job_add(st, &j, &id, &err), 0);
+	assert_int_equal(store_jobs(st, app, 10, &jobs, &err), 2);
+	assert_int_equal(jobs[0].id, id);
+	assert_int_equal(jobs[0].kind, JOB_RELEASE);
+	assert_string_equal(job_kind_name(jobs[0].kind), "release");
+	assert_int_equal(jobs[1].kind, JOB_PUSH);
+	assert_string_equal(job_kind_name(jobs[1].kind), "push");
+	free_jobs(jobs, 2);
+}
+
 static void old_jobs_expire_per_app(void **state)
 {
 	int64_t app = new_app_id("shop");
@@ -1121,6 +1141,7 @@ int main(void)
 		T(a_job_runs_and_only_its_first_end_counts),
 		T(a_job_of_no_app_is_refused),
 		T(lists_of_jobs),
+		T(a_release_without_a_push_is_a_job),
 		T(old_jobs_expire_per_app),
 		T(job_state_names),
 		T(release_numbers_count_up_over_failures),
