@@ -23,7 +23,8 @@ RUN_DEPS   = git haproxy docker.io|dockerd iptables busybox-static \
 TEST_DEPS  = libcmocka-dev perl python3 python3-paramiko python3-dulwich \
 	dropbear-bin putty-tools libjgit-java default-jdk-headless \
 	docker-registry apache2-utils openssh-server sqlite3 jq wrk \
-	iproute2 awscli python3-boto3 python3-botocore util-linux
+	iproute2 python3-botocore awscli python3-boto3 util-linux python3-yaml
+DEMO_DEPS  = python3 python3-botocore docker-registry
 CHECK_DEPS = clang-format-14 cppcheck python3
 FUZZ_DEPS  = clang-14 libclang-rt-14-dev
 
@@ -152,6 +153,7 @@ test-programs: $(PROGRAMS) $(UNITS) $(TOOLS) $(REPLAYS)
 help:
 	@echo 'make run           install what is missing, build, start, push the example'
 	@echo '                   (DETACH=1 leaves it running; make run-stop stops it)'
+	@echo 'make demo-aws      pushes to ECR and ECS, without an account: on a double'
 	@echo 'make test          install what the tests need, run all of them'
 	@echo 'make check         format, lint, cppcheck'
 	@echo 'make asan          the tests with address and undefined sanitizers'
@@ -168,6 +170,11 @@ test-deps: deps
 run: deps
 	@+$(MAKE) --no-print-directory -s $(JOBS) all VARIANT=release
 	@contrib/run
+
+demo-aws: deps
+	@contrib/deps $(DEMO_DEPS)
+	@+$(MAKE) --no-print-directory -s $(JOBS) all VARIANT=release
+	@contrib/demo-aws
 
 run-stop:
 	@contrib/run stop
@@ -228,5 +235,5 @@ clean:
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
-.PHONY: all units test-programs help deps test-deps run run-stop test asan \
+.PHONY: all units test-programs help deps test-deps run run-stop demo-aws test asan \
 	check bench fuzz fuzzers install uninstall clean FORCE

@@ -21,7 +21,7 @@ struct proc_fd {
 	int to;	  /* number in the child */
 };
 
-#define PROC_FDS_MAX 8
+#define PROC_FDS_MAX 40
 
 struct proc_spec {
 	const char *path;	 /* absolute, or looked up in the system PATH */
@@ -69,5 +69,13 @@ char *proc_sibling(const char *name) __attribute__((nonnull));
 
 /* The environment every child of ours starts from: PATH, LC_ALL, HOME. */
 extern const char *const proc_minimal_env[];
+
+/*
+ * The environment of the programs that talk to AWS: the minimal one, our own
+ * AWS_* variables, and `home` as HOME (NULL: ours).  It holds secrets: for
+ * the builder, its workers and a credential_process, and for nobody else.
+ * One block, for free(); the strings of our environment are borrowed.
+ */
+const char **proc_env_with_aws(const char *home);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/listener.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/wire.h"
@@ -125,6 +126,12 @@ static void give_config(struct proc_spec *spec, int config_fd)
 	spec->fds[spec->fds_count++] = (struct proc_fd){ config_fd, CONFIG_FD };
 }
 
+/* The builder alone, and through it the workers, may know AWS's keys. */
+static const char **builder_env(const struct accounts *who)
+{
+	return proc_env_with_aws(*who->builder.home ? who->builder.home : NULL);
+}
+
 /* Run `slipway-builder MODE` to its end, as the builder's user. */
 static int run_builder(const struct accounts *who, const char *builder,
 		       const char *mode, int config_fd, struct buf *out,
@@ -136,7 +143,8 @@ static int run_builder(const struct accounts *who, const char *builder,
 			       mode,
 			       who->is_root ? "--as-root" : NULL,
 			       NULL };
-	struct proc_spec spec = { .path = builder, .argv = argv };
+	auto_free const char **env = builder_env(who);
+	struct proc_spec spec = { .path = builder, .argv = argv, .env = env };
 	auto_buf struct buf errors = BUF_INIT(HELPER_OUTPUT_MAX);
 	int r;
 
@@ -212,16 +220,42 @@ static struct part *add_part(struct supervisor *s, const char *name,
 	return p;
 }
 
+/* The receiver's command line: its sockets come after the configuration. */
+struct receiver_args {
+	const char *argv[4 + 2 * LISTENERS_MAX];
+	char numbers[LISTENERS_MAX][12];
+};
+
+static void give_listeners(struct proc_spec *spec, const struct listeners *l,
+			   struct receiver_args *ret)
+{
+	size_t n = 0;
+
+	ret->argv[n++] = "slipway-receiver";
+	ret->argv[n++] = "--config-fd";
+	ret->argv[n++] = config_fd_text;
+	for (size_t i = 0; i < l->count; i++) {
+		int fd = CONFIG_FD + 1 + (int)i;
+
+		snprintf(ret->numbers[i], sizeof(ret->numbers[i]), "%d", fd);
+		ret->argv[n++] = "--listen-fd";
+		ret->argv[n++] = ret->numbers[i];
+		spec->fds[spec->fds_count++] =
+			(struct proc_fd){ l->fds[i], fd };
+	}
+	ret->argv[n] = NULL;
+}
+
 static int run_parts(const struct config *cfg, const struct accounts *who,
 		     const struct paths *paths, int config_fd,
-		     struct error *err)
+		     const struct listeners *listeners, struct error *err)
 {
 	const char *builder[] = { "slipway-builder", "--config-fd",
 				  config_fd_text, NULL };
-	const char *receiver[] = { "slipway-receiver", "--config-fd",
-				   config_fd_text, NULL };
+	struct receiver_args receiver;
 	const char *router[] = { cfg->router_program,  "-db", "-q", "-f",
 				 paths->router_config, NULL };
+	auto_free const char **env = builder_env(who);
 	struct supervisor s;
 	struct part *p;
 	int r = supervisor_init(&s, err);
@@ -233,13 +267,15 @@ static int run_parts(const struct config *cfg, const struct accounts *who,
 	p->is_ready = listener_is_ready;
 	p->ctx = cfg->router_listen;
 	p = add_part(&s, "builder", paths->builder, builder);
+	p->spec.env = env;
 	become(&p->spec, who, &who->builder);
 	give_config(&p->spec, config_fd);
 	p->is_ready = builder_is_ready;
 	p->ctx = (void *)cfg;
-	p = add_part(&s, "receiver", paths->receiver, receiver);
+	p = add_part(&s, "receiver", paths->receiver, receiver.argv);
 	become(&p->spec, who, &who->git);
 	give_config(&p->spec, config_fd);
+	give_listeners(&p->spec, listeners, &receiver);
 	p->is_ready = listener_is_ready;
 	p->ctx = cfg->ssh_listen[0];
 	r = supervisor_start(&s, err);
@@ -270,6 +306,7 @@ static int write_router_config(const struct accounts *who,
 int serve(const struct config *cfg, struct error *err)
 {
 	struct accounts who;
+	struct listeners listeners = { .count = 0 };
 	struct paths paths;
 	auto_close int lock = -1;
 	auto_close int config_fd = -1;
@@ -288,9 +325,12 @@ int serve(const struct config *cfg, struct error *err)
 	paths.builder = proc_sibling("slipway-builder");
 	paths.receiver = proc_sibling("slipway-receiver");
 	paths.router_config = xasprintf("%s/router/haproxy.cfg", cfg->data);
-	r = write_router_config(&who, &paths, config_fd, err);
+	r = listeners_open(cfg, &listeners, err);
 	if (r == 0)
-		r = run_parts(cfg, &who, &paths, config_fd, err);
+		r = write_router_config(&who, &paths, config_fd, err);
+	if (r == 0)
+		r = run_parts(cfg, &who, &paths, config_fd, &listeners, err);
+	listeners_close(&listeners);
 	free(paths.builder);
 	free(paths.receiver);
 	free(paths.router_config);

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "receiver/listener.h"
+#include "base/listener.h"
 #include "receiver/penalty.h"
 #include "receiver/session.h"
 

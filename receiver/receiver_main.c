@@ -20,7 +20,7 @@
 #include "base/sandbox.h"
 #include "receiver/acceptor.h"
 #include "receiver/hostkeys.h"
-#include "receiver/listener.h"
+#include "base/listener.h"
 
 #include <getopt.h>
 #include <libgen.h>

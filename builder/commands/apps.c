@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "builder/commands/call.h"
 #include "builder/commands/listing.h"
+#include "builder/commands/target_choice.h"
 #include "builder/source/repo.h"
 #include "builder/store/app_url.h"
 
@@ -66,14 +67,20 @@ int cmd_apps_create(struct call *c, struct error *err)
 {
 	auto_free char *url = NULL;
 	auto_free char *git_url = NULL;
+	const char *target = call_option(c, "target");
 	struct error ignored = ERROR_INIT;
 	int r;
 
+	if (!target)
+		target = c->cfg->deploy_target;
+	r = target_choice_check(c->cfg, target, err);
+	if (r < 0)
+		return r;
 	r = store_app_room(c->store, c->cfg->router_max_apps, err);
 	if (r < 0)
 		return r;
 	r = store_app_create(c->store, call_word(c, 0), c->user ? c->user : "",
-			     c->cfg->deploy_target, &c->app, err);
+			     target, &c->app, err);
 	if (r < 0)
 		return r;
 	r = repo_create(c->cfg, c->app.id, err);

@@ -4,9 +4,9 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "builder/commands/app_hold.h"
 #include "builder/commands/call.h"
 #include "builder/rollout/target.h"
-#include "builder/rollout/targets.h"
 #include "builder/source/repo.h"
 #include "builder/store/app_lock.h"
 #include "builder/store/app_url.h"
@@ -15,87 +15,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define LOCK_WAIT_MS 2000
-#define CONFIRM_MAX  256
-
-/* Is a build of this app waiting or running?  Then -ERR_EXISTS, telling it. */
-static int check_idle(struct call *c, struct error *err)
-{
-	struct job *jobs = NULL;
-	int count;
-	int r = 0;
-
-	count = store_jobs_unfinished(c->store, &jobs, err);
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count; i++) {
-		if (r == 0 && jobs[i].app_id == c->app.id)
-			r = err_set(err, ERR_EXISTS,
-				    "build %" PRId64 " of %s is %s (pushed by "
-				    "%s): wait for its end, 'builds:output %s' "
-				    "shows it",
-				    jobs[i].id, c->app.name,
-				    job_state_name(jobs[i].state),
-				    jobs[i].user[0] ? jobs[i].user
-						    : "the administrator",
-				    c->app.name);
-		job_release(&jobs[i]);
-	}
-	free(jobs);
-	return r;
-}
-
-/* Take the app's lock and read the app anew: somebody may have changed it. */
-static int lock_app(struct call *c, int *ret_fd, struct error *err)
-{
-	auto_close int fd = -1;
-	struct app app = { 0 };
-	int r;
-
-	r = check_idle(c, err);
-	if (r < 0)
-		return r;
-	r = app_lock_take(c->cfg->data, c->app.id, LOCK_WAIT_MS, &fd, err);
-	if (r < 0)
-		return err_wrap(err, r, "%s", c->app.name);
-	r = store_app_get_id(c->store, c->app.id, &app, err);
-	if (r == -ERR_NOTFOUND)
-		return err_set(err, ERR_NOTFOUND, "%s was just destroyed",
-			       c->app.name);
-	if (r < 0)
-		return r;
-	app_release(&c->app);
-	c->app = app;
-	r = check_idle(c, err);
-	if (r < 0)
-		return r;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-/* The app's target; 0 with *ret NULL when nothing can be there, since no
- * release was ever made. */
-static int open_target(struct call *c, struct target **ret, struct error *err)
-{
-	struct release *releases = NULL;
-	int count;
-
-	count = store_releases(c->store, c->app.id, 1, &releases, err);
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count; i++)
-		release_release(&releases[i]);
-	free(releases);
-	if (count == 0)
-		return 0;
-	return target_open(c->cfg, c->store, c->app.target, ret, err);
-}
-
-static void close_target(struct target *t)
-{
-	if (t)
-		t->ops->close(t);
-}
+#define CONFIRM_MAX 256
 
 /* ---- rename ---- */
 
@@ -135,14 +55,14 @@ int cmd_apps_rename(struct call *c, struct error *err)
 	r = app_name_check(to, err);
 	if (r < 0)
 		return r;
-	r = lock_app(c, &lock, err);
+	r = app_hold(c, &lock, err);
 	if (r < 0)
 		return r;
-	r = open_target(c, &t, err);
+	r = app_open_target(c, &t, err);
 	if (r < 0)
 		return r;
 	r = move_name(c, t, to, err);
-	close_target(t);
+	app_close_target(t);
 	if (r < 0)
 		return r;
 	if (call_json(c, json_pack("{s:s, s:s, s:s}", "name", to, "url", url,
@@ -234,22 +154,22 @@ int cmd_apps_destroy(struct call *c, struct error *err)
 	struct target *t = NULL;
 	int r;
 
-	r = check_idle(c, err);
+	r = app_check_idle(c, err);
 	if (r < 0)
 		return r;
 	r = confirm(c, err);
 	if (r < 0)
 		return r;
-	r = lock_app(c, &lock, err);
+	r = app_hold(c, &lock, err);
 	if (r < 0)
 		return r;
-	r = open_target(c, &t, err);
+	r = app_open_target(c, &t, err);
 	if (r < 0)
 		return r;
 	/* When a step fails the app is still there, and destroying it again
 	 * goes on. */
 	r = t ? t->ops->destroy(t, &c->app, err) : 0;
-	close_target(t);
+	app_close_target(t);
 	if (r < 0)
 		return err_wrap(err, r, "destroy %s", c->app.name);
 	r = remove_data(c, err);

@@ -61,6 +61,10 @@ int cmd_apps_exists(struct call *c, struct error *err);
 /* apps_change.c */
 int cmd_apps_rename(struct call *c, struct error *err);
 int cmd_apps_destroy(struct call *c, struct error *err);
+/* apps_set.c */
+int cmd_apps_set(struct call *c, struct error *err);
+/* target_choice.c */
+int cmd_targets_list(struct call *c, struct error *err);
 /* git.c */
 int cmd_git_set(struct call *c, struct error *err);
 int cmd_git_report(struct call *c, struct error *err);

@@ -94,7 +94,7 @@ static int check_words(struct call *c, struct change *ch, struct error *err)
 
 /* ---- the change ---- */
 
-static void note_name(json_t *names, const char *name)
+static bool is_noted(json_t *names, const char *name)
 {
 	json_t *known;
 	size_t i;
@@ -102,9 +102,15 @@ static void note_name(json_t *names, const char *name)
 	json_array_foreach(names, i, known)
 	{
 		if (strcmp(json_string_value(known), name) == 0)
-			return;
+			return true;
 	}
-	json_array_append_new(names, json_string(name));
+	return false;
+}
+
+static void note_name(json_t *names, const char *name)
+{
+	if (!is_noted(names, name))
+		json_array_append_new(names, json_string(name));
 }
 
 static int set_all(struct call *c, struct change *ch, json_t *vars,
@@ -140,7 +146,7 @@ static int unset_all(struct call *c, struct change *ch, json_t *vars,
 		else if (config_var_check_name(name, err) < 0)
 			return call_usage(c, err, "word %zu: %s", i + 1,
 					  err->msg);
-		else
+		else if (!is_noted(ch->names, name))
 			note_name(ch->missing, name);
 	}
 	return 0;

@@ -25,6 +25,11 @@ const struct option_spec common_options[] = {
 	{ 0, NULL, NULL, NULL },
 };
 
+static const struct option_spec create_options[] = {
+	{ 0, "target", "TARGET", "where it is to run (targets:list)" },
+	{ 0, NULL, NULL, NULL },
+};
+
 static const struct option_spec destroy_options[] = {
 	{ 0, "confirm", "APP", "the app's name again, instead of being asked" },
 	{ 'f', "force", NULL, "do not ask" },
@@ -83,6 +88,7 @@ const struct command commands[] = {
 	  .group = G_APPS,
 	  .synopsis = "NAME",
 	  .help = "make an app (so does the first push to it)",
+	  .options = create_options,
 	  .has_json = true,
 	  .min_words = 1,
 	  .max_words = 1,
@@ -126,6 +132,26 @@ const struct command commands[] = {
 	  .takes_app = true,
 	  .role = ROLE_ADMIN,
 	  .run = cmd_apps_destroy },
+	{ .name = "apps:set",
+	  .group = G_APPS,
+	  .synopsis = "APP target TARGET",
+	  .help = "choose where it runs, before its first deploy",
+	  .detail = "What runs does not move: make another app with "
+		    "apps:create --target, push\nto it, and destroy this "
+		    "one.",
+	  .takes_app = true,
+	  .role = ROLE_OPERATE,
+	  .has_json = true,
+	  .min_words = 2,
+	  .max_words = 2,
+	  .run = cmd_apps_set },
+	{ .name = "targets:list",
+	  .aliases = { "targets" },
+	  .group = G_APPS,
+	  .synopsis = "",
+	  .help = "where apps can run",
+	  .has_json = true,
+	  .run = cmd_targets_list },
 	{ .name = "git:set",
 	  .group = G_APPS,
 	  .synopsis = "APP deploy-branch [BRANCH]",

@@ -288,6 +288,15 @@ static int run(struct push_job *j, struct error *err)
 	return run_deploy(j, err);
 }
 
+/* The pusher has the answer; what goes wrong here is no failure of theirs. */
+static void tidy(struct push_job *j)
+{
+	struct error err;
+
+	if (repo_repack(j->cfg, j->app.id, &err) < 0)
+		log_warn("app=%s %s", j->app.name, err.msg);
+}
+
 static int load(struct push_job *j, struct error *err)
 {
 	auto_free char *url = NULL;
@@ -318,6 +327,8 @@ int push_job_run(const struct config *cfg, struct store *store,
 	if (r == 0)
 		r = run(&j, err);
 	transcript_close(&j.out);
+	if (r == 0)
+		tidy(&j);
 	push_options_release(&j.options);
 	push_plan_release(&j.plan);
 	json_decref(j.push);

@@ -36,6 +36,25 @@ say(void (*how)(void *ctx, const char *line), void *ctx, const char *fmt, ...)
 	how(ctx, buf_str(&line));
 }
 
+/*
+ * Does it run on this engine?  1, 0 or -code.  An app whose target is in the
+ * configuration no more stays where it is: that is a mistake to be put right
+ * there, and no reason to stop it.
+ */
+static int is_here(const struct reconcile *rc, const struct app *app,
+		   struct error *err)
+{
+	const char *type = config_target_type(rc->d->cfg, app->target);
+	struct container *list = NULL;
+	int count;
+
+	if (type)
+		return strcmp(type, TARGET_TYPE_DOCKER) == 0;
+	count = docker_containers(rc->d, app->id, &list, err);
+	docker_containers_free(list, count);
+	return count < 0 ? count : count > 0;
+}
+
 /* ---- an app with a live release ---- */
 
 static bool is_of(const struct container *c, const struct instance *i,
@@ -216,7 +235,11 @@ static int route_if_absent(struct reconcile *rc, const struct blueprint *b,
 static int route_busy(struct reconcile *rc, const struct app *app,
 		      struct error *err)
 {
-	int r = with_live(rc, app, route_if_absent, err);
+	int r = is_here(rc, app, err);
+
+	if (r <= 0)
+		return r;
+	r = with_live(rc, app, route_if_absent, err);
 
 	return r == -ERR_NOTFOUND ? 0 : r;
 }
@@ -237,9 +260,10 @@ static int reconcile_app(struct reconcile *rc, const struct app *listed,
 		return 0; /* destroyed meanwhile: see reconcile_strangers */
 	if (r < 0)
 		return r;
-	if (app.live_version)
+	r = app.live_version ? is_here(rc, &app, err) : 0;
+	if (r > 0)
 		r = with_live(rc, &app, put_right, err);
-	else
+	else if (r == 0)
 		r = put_right_empty(rc, &app, err);
 	app_release(&app);
 	return r;

@@ -57,7 +57,9 @@ struct target_report {
  */
 struct target_ops {
 	/*
-	 * Bring the release's image to where the target pulls it from, and
+	 * Bring the release's image to where the target pulls it from
+	 * (release->published says where it is already, when an earlier
+	 * release of the same image brought it there; else ""), and
 	 * its config vars to where the target reads them.  *ret_image is the
 	 * image by digest there, the caller's; "" when there is no such place.
 	 * 0 or as rollout.

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -76,8 +77,9 @@ static void git_said(const struct buf *errors, char *out, size_t size)
 }
 
 /* Run git on the app's repository; exit code or -code. */
-static int git(const char *dir, const char *const *args, struct slice input,
-	       struct buf *out, struct buf *errors, struct error *err)
+static int git_for(const char *dir, const char *const *args, int timeout_ms,
+		   struct slice input, struct buf *out, struct buf *errors,
+		   struct error *err)
 {
 	const char *argv[GIT_ARGS_MAX + ARRAY_SIZE(safe_settings) + 4];
 	struct proc_spec spec = { .path = "git", .argv = argv, .env = git_env };
@@ -91,22 +93,35 @@ static int git(const char *dir, const char *const *args, struct slice input,
 	for (size_t i = 0; i < GIT_ARGS_MAX && args[i]; i++)
 		argv[n++] = args[i];
 	argv[n] = NULL;
-	return proc_run(&spec, input, out, errors, GIT_TIMEOUT_MS, err);
+	return proc_run(&spec, input, out, errors, timeout_ms, err);
 }
 
-/* As git(), for a call that only has to work. */
-static int git_check(const char *dir, const char *const *args,
-		     enum err_code code, struct error *err)
+static int git(const char *dir, const char *const *args, struct slice input,
+	       struct buf *out, struct buf *errors, struct error *err)
+{
+	return git_for(dir, args, GIT_TIMEOUT_MS, input, out, errors, err);
+}
+
+/* As git_for(), for a call that only has to work. */
+static int git_check_for(const char *dir, const char *const *args,
+			 int timeout_ms, enum err_code code, struct error *err)
 {
 	auto_buf struct buf out = BUF_INIT(GIT_OUTPUT_MAX);
 	auto_buf struct buf errors = BUF_INIT(GIT_OUTPUT_MAX);
 	char said[256];
-	int r = git(dir, args, (struct slice){ "", 0 }, &out, &errors, err);
+	int r = git_for(dir, args, timeout_ms, (struct slice){ "", 0 }, &out,
+			&errors, err);
 
 	if (r <= 0)
 		return r;
 	git_said(&errors, said, sizeof(said));
 	return err_set(err, code, "git %s: %s", args[0], said);
+}
+
+static int git_check(const char *dir, const char *const *args,
+		     enum err_code code, struct error *err)
+{
+	return git_check_for(dir, args, GIT_TIMEOUT_MS, code, err);
 }
 
 int repo_create(const struct config *cfg, int64_t app_id, struct error *err)
@@ -299,6 +314,42 @@ bool oid_is_valid(const char *text)
 }
 
 /* One component between slashes. */
+/* ---- packs ---- */
+
+static int count_packs(const char *git_dir)
+{
+	auto_free char *path = xasprintf("%s/objects/pack", git_dir);
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int count = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		size_t len = strlen(entry->d_name);
+
+		count += len > 5 &&
+			 strcmp(entry->d_name + len - 5, ".pack") == 0;
+	}
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+int repo_repack(const struct config *cfg, int64_t app_id, struct error *err)
+{
+	static const char *const repack[] = { "repack", "--geometric=2", "-d",
+					      "-q", NULL };
+	auto_free char *path = repo_path(cfg, app_id);
+	mode_t mask;
+	int r;
+
+	if (count_packs(path) <= REPO_PACKS_MAX)
+		return 0;
+	mask = umask(007);
+	r = git_check_for(path, repack, REPO_REPACK_MS, ERR_PEER, err);
+	umask(mask);
+	return r < 0 ? r : 1;
+}
+
 static bool ref_component_is_valid(struct slice part)
 {
 	if (part.len == 0 || part.ptr[0] == '.')

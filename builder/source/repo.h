@@ -2,7 +2,8 @@
  * builder/source/repo.h - the app's bare repository: made, removed and its
  * refs moved, always by git itself.
  *
- * Runs in the builder and in workers.  Blocks on a git child (30 s at most).
+ * Runs in the builder and in workers.  Blocks on a git child (30 s at most,
+ * but repo_repack).
  * Repositories belong to the builder's user and are group-writable for the
  * receiver's, whose `git receive-pack` puts the objects in.
  */
@@ -75,6 +76,17 @@ int repo_is_complete(const struct config *cfg, int64_t app_id,
 /* Which branch HEAD names, so that a clone checks it out. */
 int repo_set_head(const struct config *cfg, int64_t app_id, const char *branch,
 		  struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * Every push leaves a pack.  When there are more than REPO_PACKS_MAX, have git
+ * merge the small ones (`git repack --geometric=2`); objects that nothing
+ * refers to stay.  Safe beside pushes and fetches; blocks up to
+ * REPO_REPACK_MS.  1 when it was done, 0 when there was no need, -code.
+ */
+#define REPO_PACKS_MAX 30
+#define REPO_REPACK_MS 600000
+int repo_repack(const struct config *cfg, int64_t app_id, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /* 40 lower-case hex digits? */

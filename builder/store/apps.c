@@ -258,6 +258,18 @@ int store_app_set_branch(struct store *st, int64_t id, const char *branch,
 	return r < 0 ? r : 0;
 }
 
+int store_app_set_target(struct store *st, int64_t id, const char *target,
+			 struct error *err)
+{
+	int r;
+
+	r = db_run(st, "UPDATE apps SET target = ?1 WHERE id = ?2",
+		   DB_ARGS(DB_TEXT(target), DB_INT(id)), err);
+	if (r == 0)
+		return no_app_id(id, err);
+	return r < 0 ? r : 0;
+}
+
 static void text_row(struct db_query *q, void *item)
 {
 	*(char **)item = db_text(q, 0);

@@ -179,6 +179,10 @@ int store_app_remove(struct store *st, int64_t id, struct error *err)
 int store_app_set_branch(struct store *st, int64_t id, const char *branch,
 			 struct error *err)
 	__attribute__((nonnull(1, 4), warn_unused_result));
+/* Where it runs from its next deploy on.  -ERR_NOTFOUND */
+int store_app_set_target(struct store *st, int64_t id, const char *target,
+			 struct error *err)
+	__attribute__((nonnull, warn_unused_result));
 /*
  * The app's /27: the stored one, else the first of `pool` that no app has and
  * `avoid` (NULL-ended prefixes that the engine uses) does not overlap.  The

@@ -120,6 +120,10 @@ peak() {
 	echo $((most / 1024))
 }
 
+# Sanitizers keep what was freed for a while.
+most_allowed=100
+[ "$VARIANT" != asan ] || most_allowed=450
+
 test_expect_success 'a pack of 500 MB passes through in little memory' '
 	head -c 500000000 /dev/urandom >"$TRASH/shop/large.bin" &&
 	echo large.bin >>"$TRASH/shop/.dockerignore" &&
@@ -134,7 +138,7 @@ test_expect_success 'a pack of 500 MB passes through in little memory' '
 		sleep 0.1
 	done
 	wait $client && echo "peak: $most MiB" && cat "$TRASH/out" &&
-	serves shop large && [ "$most" -gt 0 ] && [ "$most" -lt 100 ]
+	serves shop large && [ "$most" -gt 0 ] && [ "$most" -lt "$most_allowed" ]
 '
 
 test_done

@@ -444,7 +444,9 @@ test_expect_success 'a count alone starts no deployment' '
 test_expect_success 'ordered misfortune: stuck in PENDING, no capacity' '
 	admin POST /faults "{\"kind\": \"stuck-pending\",
 		\"subject\": \"service:slow\"}" &&
-	create slow "$(web slow one)" >"$TRASH/out" &&
+	create slow "$(web slow one)" "{\"propagateTags\": \"SERVICE\",
+		\"tags\": [{\"key\": \"app\", \"value\": \"slow\"}]}" \
+		>"$TRASH/out" &&
 	poll_until 20 told slow ".pendingCount == 1" &&
 	sleep 2 && told slow ".runningCount == 0" && runs slow &&
 	admin DELETE /faults && poll_until 30 completed slow &&
@@ -454,6 +456,13 @@ test_expect_success 'ordered misfortune: stuck in PENDING, no capacity' '
 	poll_until 20 has_event slow "Capacity is unavailable at this time" &&
 	runs slow one && admin DELETE /faults &&
 	poll_until 60 completed slow && runs slow two
+'
+
+test_expect_success 'its tasks carry the tags of the service' '
+	task=$(ecs ListTasks "{\"cluster\": \"prod\",
+		\"serviceName\": \"slow\"}" | jq -r ".taskArns[0]") &&
+	cli ecs describe-tasks --cluster prod --tasks "$task" --include TAGS |
+		jq -e ".tasks[0].tags == [{key: \"app\", value: \"slow\"}]"
 '
 
 test_expect_success 'percentages that leave no room are told of' '

@@ -157,7 +157,7 @@ test_expect_success 'output with CR, escapes, bad UTF-8 and long lines is readab
 '
 
 test_expect_success '100,000 lines arrive bounded' '
-	echo "RUN seq 100000" >>"$TRASH/shop/Dockerfile" &&
+	echo "RUN echo $RANDOM$RANDOM; seq 100000" >>"$TRASH/shop/Dockerfile" &&
 	commit shop many &&
 	push shop main &&
 	[ "$(wc -c <"$TRASH/out")" -lt 6000000 ] &&
@@ -215,7 +215,7 @@ test_expect_success 'an app on another port: the push names it' '
 
 test_expect_success 'build.log-max bounds what is kept and shown' '
 	restart_server -o build.log-max=64k && web shop "$good" &&
-	echo "RUN echo bounded; seq 100000" >>"$TRASH/shop/Dockerfile" &&
+	echo "RUN echo bounded $RANDOM$RANDOM; seq 100000" >>"$TRASH/shop/Dockerfile" &&
 	commit shop bounded && push shop main &&
 	contains "$TRASH/out" "build.log-max" "is live" &&
 	[ "$(wc -c <"$TRASH/out")" -lt 200000 ]

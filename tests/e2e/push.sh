@@ -155,6 +155,23 @@ test_expect_success 'an annotated tag pushed to the branch name is no branch' '
 	test_must_fail push shop v1.1:main
 '
 
+pack_count() {
+	find "$DATA/repos" -name "*.pack" | wc -l
+}
+
+test_expect_success 'after many pushes packs are merged, and all is there' '
+	git clone -q "$URL/graft" "$TRASH/many" &&
+	for i in $(seq 32); do
+		git -C "$TRASH/many" commit -q --allow-empty -m "$i" &&
+			git -C "$TRASH/many" push -q origin "HEAD:refs/tags/t$i" ||
+			return 1
+	done &&
+	poll_until 20 eval "[ \$(pack_count) -lt 32 ]" &&
+	git clone -q "$URL/graft" "$TRASH/again" &&
+	[ "$(git -C "$TRASH/again" tag | wc -l)" -ge 32 ] &&
+	git -C "$TRASH/again" fsck
+'
+
 test_expect_success 'an unknown app cannot be cloned, a bad name not made' '
 	test_must_fail git clone "$URL/nosuch" "$TRASH/nosuch" 2>"$TRASH/out" &&
 	contains "$TRASH/out" "nosuch" &&

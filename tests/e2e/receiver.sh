@@ -1,11 +1,10 @@
 #!/bin/bash
 # The SSH receiver against stock clients, with a stand-in for the builder.
 #
-#     B=build/release tests/e2e/receiver.sh
+#     VARIANT=asan tests/e2e/receiver.sh
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
-B=${B:-build/release}
-case $B in /*) ;; *) B=$top/$B ;; esac
+B=$top/build/${VARIANT:-release}
 receiver=$B/bin/slipway-receiver
 # Debian's, which has paramiko and dulwich.
 python=/usr/bin/python3

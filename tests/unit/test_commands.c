@@ -567,7 +567,7 @@ static void wrong_usage_shows_the_synopsis(void **state)
 {
 	(void)state;
 	assert_int_equal(run(NULL, "apps:create"), COMMAND_USAGE);
-	errors_has("usage: apps:create NAME\n");
+	errors_has("usage: apps:create [--target TARGET] NAME\n");
 	assert_int_equal(run(NULL, "apps:create a b"), COMMAND_USAGE);
 	errors_has("unexpected 'b'");
 	assert_int_equal(run(NULL, "apps:info"), COMMAND_USAGE);
@@ -727,6 +727,11 @@ static void each_command_wants_its_role(void **state)
 		{ "logs shop", ROLE_VIEW },
 		{ "access shop", ROLE_VIEW },
 		{ "git:set shop deploy-branch live", ROLE_OPERATE },
+		{ "apps:set shop target local", ROLE_OPERATE },
+		{ "config shop", ROLE_OPERATE },
+		{ "config:get shop A", ROLE_OPERATE },
+		{ "config:set shop A=2 --no-restart", ROLE_OPERATE },
+		{ "config:unset shop NONE --no-restart", ROLE_OPERATE },
 		{ "access:add shop root view", ROLE_ADMIN },
 		{ "access:remove shop root", ROLE_ADMIN },
 	};
@@ -735,6 +740,7 @@ static void each_command_wants_its_role(void **state)
 	run("alice", "apps:create shop");
 	append_log(add_job("shop", JOB_SUCCEEDED), "done\n");
 	add_release("shop", 1);
+	run("alice", "config:set shop A=1 --no-restart");
 	for (int role = ROLE_NONE; role <= ROLE_ADMIN; role++) {
 		assert_int_equal(store_grant_set(st, app_id("shop"), "bob",
 						 (enum role)role, &err),
@@ -1174,6 +1180,215 @@ static void logs_are_chosen_by_time_and_text(void **state)
 
 /* ---- users, keys, access ---- */
 
+/* ---- config vars ---- */
+
+static void vars_wait_for_the_first_deploy(void **state)
+{
+	(void)state;
+	run("alice", "apps:create shop");
+	assert_int_equal(run("alice", "config shop"), 0);
+	errors_has("no config vars");
+	assert_int_equal(run("alice", "config:set shop B=x=y A="), 0);
+	out_is("Set B, A: stored for the first deploy\n");
+	assert_int_equal(run("alice", "config:set shop B=x=y"), 0);
+	out_is("Nothing changed\n");
+	assert_int_equal(run("alice", "config shop"), 0);
+	out_has("B:  x=y\n");
+	assert_int_equal(run("alice", "config:get shop B"), 0);
+	out_is("x=y\n");
+	assert_int_equal(run("alice", "config:unset shop B C B"), 0);
+	out_is("Unset B: stored for the first deploy\n");
+	errors_is("shop has no C\n");
+	assert_int_equal(run("alice", "config:get shop B"), COMMAND_FAILED);
+	assert_int_equal(run("alice", "config shop --json"), 0);
+	out_is("{\n  \"A\": \"\"\n}\n");
+}
+
+static void vars_for_a_shell_are_quoted(void **state)
+{
+	(void)state;
+	run("alice", "apps:create shop");
+	assert_int_equal(
+		run_with("alice", "config:set shop A", "it's\n$HOME\n", false),
+		0);
+	assert_int_equal(run("alice", "config shop -s"), 0);
+	out_is("A='it'\\''s\n$HOME'\n");
+}
+
+static void a_value_never_shows_in_an_error(void **state)
+{
+	static const char *const lines[] = {
+		"config:set shop A-B=s3cret",
+		"config:set shop 9=s3cret",
+		"config:set shop s3cret/s3cret",
+		"config:set shop A=1 A.s3cret",
+		"config:set shop PORT=s3cret",
+		"config:unset shop s3cret=",
+		"config:get shop s3cret/",
+		"config:set shop A=ssm:s3cret",
+		"config:set shop A=secretsmanager:s3cret",
+	};
+
+	(void)state;
+	run("alice", "apps:create shop");
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		assert_true(run("alice", lines[i]) > 0);
+		assert_null(strstr(buf_str(&a.errors), "s3cret"));
+		assert_null(strstr(buf_str(&a.out), "s3cret"));
+	}
+	assert_int_equal(run("alice", "config shop --json"), 0);
+	out_is("{}\n");
+}
+
+static void a_secret_is_not_echoed(void **state)
+{
+	(void)state;
+	run("alice", "apps:create shop");
+	assert_int_equal(run_with("alice", "config:set shop A",
+				  "s3x\x7f"
+				  "cret\r",
+				  true),
+			 0);
+	errors_has("Value of A: ");
+	assert_null(strstr(buf_str(&a.out), "s3"));
+	run("alice", "config:get shop A");
+	out_is("s3cret\n");
+	assert_int_equal(run_with("alice", "config:set shop A", "", false),
+			 COMMAND_USAGE);
+	errors_has("no value for A came");
+	assert_int_equal(run_with("alice", "config:set shop A B", "x", false),
+			 COMMAND_USAGE);
+}
+
+/* A builder for one request: what it was asked goes to a file, then it says
+ * `end`. */
+static pid_t start_builder(const char *end)
+{
+	auto_free char *path = xasprintf("%s/socket", dir);
+	auto_free char *asked = xasprintf("%s/asked", dir);
+	auto_buf struct buf in = BUF_INIT(WIRE_MAX + WIRE_HEAD);
+	struct wire_frame frame;
+	auto_close int listener = -1;
+	int fd;
+	pid_t pid;
+
+	assert_int_equal(config_set(&cfg, "slipway.socket", path, &err), 0);
+	listener = io_unix_listen(path, 0600, &err);
+	assert_true(listener >= 0);
+	pid = fork();
+	if (pid != 0)
+		return pid;
+	fd = accept(listener, NULL, NULL);
+	if (wire_recv(fd, &in, &frame, &err) == 1) {
+		FILE *f = fopen(asked, "w");
+
+		fwrite(frame.payload.ptr, 1, frame.payload.len, f);
+		fclose(f);
+	}
+	if (wire_send(fd, json_pack("{s:s, s:i}", "type", "accepted", "job", 1),
+		      &err) < 0 ||
+	    wire_send_data(fd, WIRE_STDERR, "-----> x\n", 9, &err) < 0 ||
+	    wire_send(fd, json_loads(end, 0, NULL), &err) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+static void asked_has(const char *part)
+{
+	auto_free char *path = xasprintf("%s/asked", dir);
+	auto_buf struct buf text = BUF_INIT(65536);
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(buf_read_fd(&text, fd, &err), 0);
+	expect("request", &text, part);
+	assert_null(strstr(buf_str(&text), "s3cret"));
+}
+
+static void what_is_live_is_released_again(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	run("alice", "apps:create shop");
+	add_release("shop", 1);
+	pid = start_builder("{\"type\":\"released\",\"ok\":true,"
+			    "\"release\":2,\"reason\":\"\"}");
+	assert_int_equal(run("alice", "config:set shop A=s3cret B=1"), 0);
+	waitpid(pid, NULL, 0);
+	out_is("Set A, B: v2 is live\n");
+	errors_is("-----> x\n");
+	asked_has("\"type\":\"release\"");
+	asked_has("\"app\":\"shop\"");
+	asked_has("\"user\":\"alice\"");
+	asked_has("\"description\":\"Set A, B\"");
+}
+
+static void a_release_that_fails_keeps_the_vars(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	run("alice", "apps:create shop");
+	add_release("shop", 1);
+	pid = start_builder("{\"type\":\"released\",\"ok\":false,"
+			    "\"release\":2,\"reason\":\"v2 failed: no\"}");
+	assert_int_equal(run("alice", "config:set shop -q A=1"),
+			 COMMAND_FAILED);
+	waitpid(pid, NULL, 0);
+	errors_is("slipway: the config vars are stored, but: v2 failed: no\n");
+	run("alice", "config:get shop A");
+	out_is("1\n");
+	assert_int_equal(run("alice", "config shop"), 0);
+	errors_has("changed since v1 went live");
+	/* The same again is a second try. */
+	pid = start_builder("{\"type\":\"released\",\"ok\":true,"
+			    "\"release\":3,\"reason\":\"\"}");
+	assert_int_equal(run("alice", "config:set shop A=1"), 0);
+	waitpid(pid, NULL, 0);
+	out_is("Config vars set before: v3 is live\n");
+}
+
+static void a_builder_that_is_away_is_told(void **state)
+{
+	auto_free char *path = xasprintf("%s/nobody", dir);
+
+	(void)state;
+	assert_int_equal(config_set(&cfg, "slipway.socket", path, &err), 0);
+	run("alice", "apps:create shop");
+	add_release("shop", 1);
+	assert_int_equal(run("alice", "config:set shop A=1"), COMMAND_FAILED);
+	errors_has("the config vars are stored, but");
+	assert_int_equal(run("alice", "config:set shop B=1 --no-restart"), 0);
+	out_is("Set B: stored for the next release\n");
+}
+
+/* ---- targets ---- */
+
+static void targets_are_listed_and_chosen(void **state)
+{
+	(void)state;
+	assert_int_equal(config_set(&cfg, "target.blue.type", "docker", &err),
+			 0);
+	assert_int_equal(run("alice", "targets --json"), 0);
+	out_has("\"name\": \"local\"");
+	out_has("\"name\": \"blue\"");
+	assert_int_equal(run("alice", "apps:create shop --target bleu"),
+			 COMMAND_FAILED);
+	errors_has("did you mean 'blue'?");
+	assert_int_equal(run("alice", "apps:create shop --target blue"), 0);
+	run("alice", "apps:info shop");
+	out_has("blue");
+	assert_int_equal(run("alice", "apps:set shop target local"), 0);
+	out_is("shop runs on local\n");
+	assert_int_equal(run("alice", "apps:set shop colour blue"),
+			 COMMAND_USAGE);
+	add_release("shop", 1);
+	assert_int_equal(run("alice", "apps:set shop target blue"),
+			 COMMAND_FAILED);
+	errors_has("v1 is live on 'local'");
+	assert_int_equal(fake.destroyed, 0);
+}
+
 static void users_are_for_administrators(void **state)
 {
 	json_t *doc;
@@ -1344,6 +1559,14 @@ int main(void)
 		T(processes_are_asked_of_the_target),
 		T(log_options_reach_the_target),
 		T(logs_are_chosen_by_time_and_text),
+		T(vars_wait_for_the_first_deploy),
+		T(vars_for_a_shell_are_quoted),
+		T(a_value_never_shows_in_an_error),
+		T(a_secret_is_not_echoed),
+		T(what_is_live_is_released_again),
+		T(a_release_that_fails_keeps_the_vars),
+		T(a_builder_that_is_away_is_told),
+		T(targets_are_listed_and_chosen),
 		T(users_are_for_administrators),
 		T(who_am_i),
 		T(keys_come_on_standard_input),

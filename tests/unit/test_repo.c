@@ -357,6 +357,31 @@ static void knows_missing_history(void **state)
 	assert_int_equal(repo_is_complete(&cfg, APP, oids, 2, &err), 1);
 }
 
+static void merges_many_packs(void **state)
+{
+	auto_free char *base = xasprintf("%s/objects/pack/pack", repo);
+	char blobs[REPO_PACKS_MAX + 1][OID_SIZE];
+
+	(void)state;
+	for (int i = 0; i <= REPO_PACKS_MAX; i++) {
+		auto_free char *line = NULL;
+		char text[16];
+		char pack[OID_SIZE];
+
+		assert_int_equal(repo_repack(&cfg, APP, &err), 0);
+		snprintf(text, sizeof(text), "%d", i);
+		GIT(blobs[i], text, "hash-object", "-w", "--stdin");
+		line = xasprintf("%s\n", blobs[i]);
+		GIT(pack, line, "pack-objects", "-q", base);
+		GIT(NULL, "", "prune-packed");
+	}
+	assert_int_equal(repo_repack(&cfg, APP, &err), 1);
+	assert_int_equal(repo_repack(&cfg, APP, &err), 0);
+	/* Though nothing refers to them. */
+	for (int i = 0; i <= REPO_PACKS_MAX; i++)
+		GIT(NULL, "", "cat-file", "-e", blobs[i]);
+}
+
 static void without_a_repository_nothing_works(void **state)
 {
 	const char *oids[] = { two };
@@ -556,6 +581,8 @@ int main(void)
 		TEST(peels_tags_to_commits),
 		TEST(knows_ancestors),
 		TEST(knows_missing_history),
+		TEST(merges_many_packs),
+		TEST(merges_many_packs),
 		TEST(without_a_repository_nothing_works),
 		TEST(hooks_in_it_are_not_run),
 		TEST(its_monitor_is_not_run),

@@ -72,6 +72,7 @@ class Task:
         self.stop_code = None
         self.stopped_reason = None
         self.running_since = None       # monotonic
+        self.service = None             # the scheduler's, if it is one's
         self.deployment = None
         self.verdict = None             # the scheduler's: healthy, failed
         self.ended_at = None            # monotonic

@@ -455,6 +455,7 @@ class Scheduler:
     def start_task(self, service, deployment):
         task = Task(self.definition_of(deployment.definition_arn),
                     service.cluster, "service:" + service.name, deployment.id)
+        task.service = service
         task.deployment = deployment
         task.digests = deployment.digests
         task.config = deployment.config

@@ -7,6 +7,7 @@ Each case is a pack made here from scratch, a ref to create, and whether the
 push is accepted (None: either, but it is answered).  TAP on stdout.  Nothing is shared with what it tests.
 """
 import hashlib
+import os
 import struct
 import subprocess
 import sys
@@ -214,7 +215,10 @@ def cases():
         pack(entry(BLOB, blob), count=0xFFFFFFFF), b)
     yield "much more data than declared", False, (
         pack(entry(BLOB, b"\0" * (64 << 20), size=10)), b)
-    yield "a delta of 16 MiB to 1 GiB", False, delta_bomb()
+    # The sanitizers' build cannot limit memory: see base/proc.c.
+    is_asan = os.environ.get("VARIANT") == "asan"
+    yield "a delta of 16 MiB to 1 GiB", None if is_asan else False, \
+        delta_bomb()
     yield "no pack at all", False, (b"", b)
     yield "text in the place of a pack", False, (b"GET / HTTP/1.1\r\n" * 9, b)
     yield "half a pack", False, (good[:len(good) // 2], good_id)

@@ -25,6 +25,14 @@ def invalid(text):
 
 class Ecs(TaskDefinitions, Services, Service):
     id = "ecs"
+    unsupported = {
+        "CreateCluster": {"capacityProviders", "serviceConnectDefaults",
+                          "defaultCapacityProviderStrategy"},
+        "RunTask": {"placementConstraints", "placementStrategy",
+                    "referenceId", "volumeConfigurations"},
+        "ListTasks": {"containerInstance", "launchType"},
+        "ListServices": {"launchType", "schedulingStrategy"},
+    }
 
     def __init__(self, world):
         super().__init__(world)
@@ -61,7 +69,25 @@ class Ecs(TaskDefinitions, Services, Service):
                 continue
             task.is_told = task.ended_at is not None
             arn = self.task_arn(task)
+            if arn not in self.tags:
+                self.tags[arn] = self.inherited_tags(task)
             self.views.publish(arn, views.task_view(arn, task))
+
+    def inherited_tags(self, task):
+        """Of a service's task."""
+        service = task.service
+        tags = []
+        if service.settings.get("enableECSManagedTags"):
+            tags = [{"key": "aws:ecs:clusterName",
+                     "value": task.cluster.rpartition("/")[2]},
+                    {"key": "aws:ecs:serviceName", "value": service.name}]
+        origin = service.settings.get("propagateTags")
+        if origin == "SERVICE":
+            tags += self.tags[service.arn]
+        elif origin == "TASK_DEFINITION":
+            tags += self.definitions[
+                task.definition["taskDefinitionArn"]].tags
+        return tags
 
     # ---- shared by the operations ----
 
@@ -246,7 +272,9 @@ class Ecs(TaskDefinitions, Services, Service):
         task.config = {m: params[m] for m in OF_DEPLOYMENT if m in params}
         self.scheduler.tasks[task.id] = task
         arn = self.task_arn(task)
-        self.tags[arn] = params.get("tags", [])
+        self.tags[arn] = params.get("tags", []) + (
+            definition.tags if params.get("propagateTags") ==
+            "TASK_DEFINITION" else [])
         self.runner.launch(task, lambda t: None, lambda t: None,
                            self.scheduler.note_stopped)
         return views.task_view(arn, task)

@@ -1,10 +1,11 @@
 /*
- * receiver/listener.h - sockets that listen, and addresses as text.
+ * base/listener.h - sockets that listen, and addresses as text.
  *
- * Runs in the listening process.
+ * Runs in `slipway serve`, which opens them while it is root, and in the
+ * receiver, which accepts; connections wait while the receiver is restarted.
  */
-#ifndef RECEIVER_LISTENER_H
-#define RECEIVER_LISTENER_H
+#ifndef BASE_LISTENER_H
+#define BASE_LISTENER_H
 
 #include <stddef.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "receiver/listener.h"
+#include "base/listener.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
