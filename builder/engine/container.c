@@ -277,9 +277,10 @@ static void add_filters(struct buf *path, const char *owner, int64_t app_id)
 	auto_free char *app = xasprintf("%s=%" PRId64, LABEL_APP, app_id);
 	auto_free char *mine = xasprintf("%s=%s", LABEL_OWNER, owner);
 
+	/* Whoever runs one of our images has its label of the owner, too, but
+	 * not one of an app. */
 	json_array_append_new(labels, json_string(mine));
-	if (app_id)
-		json_array_append_new(labels, json_string(app));
+	json_array_append_new(labels, json_string(app_id ? app : LABEL_APP));
 	filters = json_pack("{s:O}", "label", labels);
 	text = json_dumps(filters, JSON_COMPACT);
 	engine_query(path, text ? text : "{}");

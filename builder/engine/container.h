@@ -93,7 +93,8 @@ struct container {
 
 void container_release(struct container *c);
 /*
- * Containers of this owner, running or not; of one app when app_id is not 0.
+ * Containers that this owner made for apps, running or not; of one app when
+ * app_id is not 0.
  * Count; *ret is the caller's, item by item.
  */
 int container_list(struct engine *e, const char *owner, int64_t app_id,

@@ -172,8 +172,8 @@ static int look_at_engine(struct watch *w, struct error *err)
 	if (r < 0)
 		return r;
 	filters = xasprintf("{\"type\":[\"container\"],\"event\":[\"start\","
-			    "\"die\"],\"label\":[\"%s=%s\"]}",
-			    LABEL_OWNER, w->owner);
+			    "\"die\"],\"label\":[\"%s=%s\",\"%s\"]}",
+			    LABEL_OWNER, w->owner, LABEL_APP);
 	buf_addf(&path, "/events?since=%" PRId64 "&filters=", w->seen_s);
 	engine_query(&path, filters);
 	w->seen_s = (int64_t)time(NULL);

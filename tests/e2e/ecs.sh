@@ -1,0 +1,254 @@
+#!/bin/bash
+# Pushes to a target of type ecs: a real server against the double of AWS, whose
+# tasks are containers on the engine and whose load balancer carries requests.
+. "$(dirname "$0")/lib.sh"
+. "$ROOT/tests/e2e/tools/aws_double.sh"
+
+WEB='web: exec /start'
+
+# ecs_server [-o …]: deploys to the double, patient as tests are
+ecs_server() {
+	start_server -o deploy.target=prod -o target.prod.type=ecs \
+		-o target.prod.region="$AWS_DEFAULT_REGION" \
+		-o target.prod.cluster="$CLUSTER" \
+		-o target.prod.subnets=subnet-0a1b2c3d \
+		-o target.prod.security-groups=sg-0a1b2c3d \
+		-o target.prod.execution-role=arn:aws:iam::123456789012:role/execution \
+		-o target.prod.listener="$LISTENER_ARN" \
+		-o target.prod.vpc=vpc-0a1b2c3d \
+		-o target.prod.domain=example -o target.prod.scheme=http \
+		-o target.prod.health-path=/version.txt \
+		-o target.prod.rollout-timeout=60s \
+		-o deploy.keep-releases=2 -o deploy.release-timeout=20s "$@"
+}
+
+procfile() { # LINE…
+	printf '%s\n' "$@" >"$TRASH/shop/Procfile"
+}
+
+page() { # [PATH]
+	curl -sf --max-time 10 -H "Host: shop.example" \
+		"http://$LOAD_BALANCER${1:-/version.txt}"
+}
+
+page_is() {
+	[ "$(page)" = "$1" ]
+}
+
+ecs() { # OPERATION JSON
+	aws_call ecs "$1" "$2"
+}
+
+described() { # SERVICE
+	ecs DescribeServices "{\"cluster\": \"$CLUSTER\", \"services\":
+		[\"$1\"], \"include\": [\"TAGS\"]}" | jq '.services[0]'
+}
+
+definition() { # SERVICE: what it runs now
+	ecs DescribeTaskDefinition "{\"taskDefinition\": \"$(described "$1" |
+		jq -r .taskDefinition)\", \"include\": [\"TAGS\"]}"
+}
+
+told() { # SERVICE JQ-FILTER
+	described "$1" >"$TRASH/service.json" &&
+		jq -e "$2" "$TRASH/service.json"
+}
+
+stable() { # SERVICE RUNNING
+	told "$1" "(.deployments | length) == 1 and
+		.deployments[0].rolloutState == \"COMPLETED\" and
+		.runningCount == $2"
+}
+
+# ---- success ----
+
+test_expect_success 'a server starts with a target of type ecs' '
+	start_double && ecs_server && new_user alice --admin
+'
+
+test_expect_success 'the first push makes all there is to make' '
+	make_app shop && push shop main &&
+	contains "$TRASH/out" "Rolling out web=1 on prod" \
+		"pushing slipway/shop:v1-" "creating service shop-web" \
+		"web healthy: 1 of 1 running" \
+		"shop v1 is live: http://shop.example" &&
+	page_is one && stable shop-web 1
+'
+
+test_expect_success 'with image by digest, log options and tags' '
+	definition shop-web >"$TRASH/definition" &&
+	jq -e ".taskDefinition.containerDefinitions[0] |
+		(.image | test(\"/slipway/shop@sha256:[0-9a-f]{64}\$\")) and
+		.logConfiguration.options.mode == \"blocking\" and
+		([.environment[].name] | contains([\"PORT\"]))" \
+		"$TRASH/definition" &&
+	jq -e "[.tags[] | select(.key == \"slipway:release\")][0].value ==
+		\"1\"" "$TRASH/definition" &&
+	told shop-web ".healthCheckGracePeriodSeconds == 60 and
+		.deploymentConfiguration.deploymentCircuitBreaker.rollback"
+'
+
+test_expect_success 'a second push fails no request' '
+	commit shop two &&
+	wrk -t 1 -c 4 -d 25s -H "Host: shop.example" \
+		"http://$LOAD_BALANCER/version.txt" >"$TRASH/wrk" 2>&1 &
+	wrk=$!
+	push shop main &&
+	contains "$TRASH/out" "web healthy: 1 of 1 running" \
+		"shop v2 is live" &&
+	page_is two && wait $wrk && cat "$TRASH/wrk" &&
+	contains "$TRASH/wrk" "requests in" &&
+	lacks "$TRASH/wrk" "Non-2xx" && lacks "$TRASH/wrk" "Socket errors"
+'
+
+test_expect_success 'ps and logs answer' '
+	slipway ps shop --json | jq -e "length == 1 and .[0].name ==
+		\"web.1\" and .[0].release == 2 and .[0].state == \"up\"" &&
+	slipway logs shop >"$TRASH/logs" && cat "$TRASH/logs" &&
+	contains "$TRASH/logs" "app[ecs]: "
+'
+
+test_expect_success 'how many tasks there are is left alone' '
+	ecs UpdateService "{\"cluster\": \"$CLUSTER\", \"service\":
+		\"shop-web\", \"desiredCount\": 2}" >"$TRASH/reply" &&
+	poll_until 60 stable shop-web 2 &&
+	commit shop three && push shop main &&
+	contains "$TRASH/out" "web healthy: 2 of 2 running" &&
+	stable shop-web 2 && page_is three
+'
+
+test_expect_success 'what people added to the task definition survives' '
+	definition shop-web | jq ".taskDefinition |
+		.containerDefinitions[0].ulimits = [{name: \"nofile\",
+			softLimit: 5000, hardLimit: 5000}] |
+		.containerDefinitions[0].environment += [{name: \"TZ\",
+			value: \"UTC\"}] |
+		del(.taskDefinitionArn, .revision, .status,
+			.requiresAttributes, .compatibilities, .registeredAt,
+			.registeredBy)" >"$TRASH/edited" &&
+	arn=$(ecs RegisterTaskDefinition "$(cat "$TRASH/edited")" |
+		jq -r .taskDefinition.taskDefinitionArn) &&
+	ecs UpdateService "{\"cluster\": \"$CLUSTER\", \"service\":
+		\"shop-web\", \"taskDefinition\": \"$arn\",
+		\"desiredCount\": 1}" >"$TRASH/reply" &&
+	poll_until 60 stable shop-web 1 &&
+	commit shop four && push shop main &&
+	definition shop-web | jq -e ".taskDefinition.containerDefinitions[0] |
+		.ulimits[0].softLimit == 5000 and
+		([.environment[].name] | contains([\"TZ\", \"PORT\"]))" &&
+	page_is four
+'
+
+# ---- failure ----
+
+test_expect_success 'a crash at boot: reason, lines, and back' '
+	procfile "web: echo about to die; exit 3" && commit shop crash &&
+	test_must_fail push shop main &&
+	contains "$TRASH/out" "exited 3" "last output of web." \
+		"about to die" "Going back to v4" "web: back on shop-web:" \
+		"v5 failed: web exited 3" "v4 still live" &&
+	page_is four && stable shop-web 1
+'
+
+test_expect_success 'an image that cannot be pulled' '
+	procfile "$WEB" && commit shop nopull &&
+	admin POST /faults "{\"kind\": \"pull-failure\",
+		\"subject\": \"service:shop-web\"}" &&
+	{ test_must_fail push shop main; code=$?; admin DELETE /faults;
+		[ $code = 0 ]; } &&
+	contains "$TRASH/out" CannotPullContainerError "v4 still live" &&
+	page_is four && stable shop-web 1
+'
+
+test_expect_success 'health that never gets green' '
+	procfile "web: mkdir /empty; exec busybox httpd -f -p \$PORT -h /empty" &&
+	commit shop sick && test_must_fail push shop main &&
+	contains "$TRASH/out" "Health checks failed with these codes: [404]" \
+		"v4 still live" &&
+	page_is four && stable shop-web 1
+'
+
+test_expect_success 'somebody else deploys meanwhile: superseded' '
+	procfile "$WEB" && commit shop meanwhile &&
+	admin POST /faults "{\"kind\": \"stuck-pending\",
+		\"subject\": \"service:shop-web\"}" &&
+	old=$(described shop-web | jq -r .taskDefinition) &&
+	{ push shop main & } && pushing=$! &&
+	poll_until 60 told shop-web ".deployments | length == 2" &&
+	ecs UpdateService "{\"cluster\": \"$CLUSTER\", \"service\":
+		\"shop-web\", \"taskDefinition\": \"$old\",
+		\"forceNewDeployment\": true}" >"$TRASH/reply" &&
+	admin DELETE /faults && test_must_fail wait $pushing &&
+	contains "$TRASH/out" "web was superseded: somebody else deployed" \
+		"left as somebody else wants it" "v4 still live" &&
+	poll_until 60 stable shop-web 1 && page_is four
+'
+
+# ---- more than web ----
+
+test_expect_success 'the release phase runs as a task, its lines are shown' '
+	procfile "$WEB" "release: echo migrating \$SLIPWAY_RELEASE" \
+		"worker: echo worker of \$SLIPWAY_RELEASE; exec sleep 1000" &&
+	commit shop nine && push shop main &&
+	contains "$TRASH/out" "Release phase: echo migrating" \
+		"migrating v9" "Rolling out web=1 worker=1 on prod" \
+		"creating service shop-worker" "worker healthy: 1 of 1" &&
+	page_is nine && stable shop-worker 1
+'
+
+test_expect_success 'one that fails stops the deploy: nothing was changed' '
+	before=$(described shop-web | jq -r .taskDefinition) &&
+	procfile "$WEB" "release: echo no database; exit 7" \
+		"worker: exec sleep 1000" &&
+	commit shop ten && test_must_fail push shop main &&
+	contains "$TRASH/out" "no database" \
+		"v10 failed: release phase exited 7" "v9 still live" &&
+	[ "$(described shop-web | jq -r .taskDefinition)" = "$before" ]
+'
+
+test_expect_success 'a worker that dies takes web back with it' '
+	procfile "$WEB" "worker: echo no queue; exit 4" && commit shop eleven &&
+	test_must_fail push shop main &&
+	contains "$TRASH/out" "no queue" "v11 failed: worker exited 4" \
+		"web: back on" "worker: back on" "v9 still live" &&
+	page_is nine && stable shop-web 1 && stable shop-worker 1
+'
+
+test_expect_success 'a type that is gone from the Procfile is ended' '
+	procfile "$WEB" && commit shop twelve && push shop main &&
+	page_is twelve &&
+	poll_until 60 told shop-worker ".status != \"ACTIVE\""
+'
+
+test_expect_success 'config vars are secrets of the task' '
+	slipway config:set shop COLOUR=ultramarine >"$TRASH/out" 2>&1 &&
+	definition shop-web >"$TRASH/definition" &&
+	lacks "$TRASH/definition" ultramarine &&
+	jq -e "[.taskDefinition.containerDefinitions[0].secrets[].name] ==
+		[\"COLOUR\"]" "$TRASH/definition" && page_is twelve
+'
+
+test_expect_success 'a name is for ever, says rename' '
+	test_must_fail slipway apps:rename shop store >"$TRASH/out" 2>&1 &&
+	contains "$TRASH/out" "which AWS cannot change"
+'
+
+test_expect_success 'AccessDenied is shown with the action to allow' '
+	commit shop denied &&
+	admin POST /faults "{\"kind\": \"access-denied\", \"service\":
+		\"ecs\", \"operation\": \"RegisterTaskDefinition\"}" &&
+	{ test_must_fail push shop main; code=$?; admin DELETE /faults;
+		[ $code = 0 ]; } &&
+	contains "$TRASH/out" "ecs:RegisterTaskDefinition" && page_is twelve
+'
+
+test_expect_success 'an app that is destroyed leaves nothing there' '
+	slipway apps:destroy shop --confirm shop >"$TRASH/out" 2>&1 &&
+	poll_until 60 told shop-web ".status == \"INACTIVE\"" &&
+	ecs ListTaskDefinitions "{\"familyPrefix\": \"shop-web\"}" >"$TRASH/out" &&
+	jq -e ".taskDefinitionArns | length <= 1" "$TRASH/out" &&
+	[ "$(curl -s -o "$TRASH/body" -w "%{http_code}" -H \
+		"Host: shop.example" "http://$LOAD_BALANCER/")" = 404 ]
+'
+
+test_done
