@@ -126,22 +126,12 @@ static void tell_complete(struct ecs *e, const struct ecs_roll *r,
 		   r->p->type, s->running, s->desired, buf_str(&took));
 }
 
-/* ": what is known", or nothing. */
-static void add_worst(const struct ecs_roll *r, struct buf *out)
-{
-	const char *worst = ecs_reasons_worst(&r->reasons);
-
-	if (worst)
-		buf_addf(out, ": %s", worst);
-}
-
 static int fail(const struct ecs_roll *r, const struct ecs_state *s,
 		struct error *err)
 {
 	const char *type = r->p->type;
-	auto_buf struct buf why = BUF_INIT(ERR_MSG_MAX);
+	const char *worst = ecs_reasons_worst(&r->reasons);
 
-	add_worst(r, &why);
 	switch (s->verdict) {
 	case ECS_SUPERSEDED:
 		return err_set(err, ERR_PEER,
@@ -153,12 +143,12 @@ static int fail(const struct ecs_roll *r, const struct ecs_state *s,
 		return err_set(err, ERR_PEER, "%s: somebody deleted service %s",
 			       type, r->name);
 	case ECS_ROLLED_BACK:
-		return err_set(err, ERR_PEER, "%s was rolled back by ECS%s",
-			       type, why.len ? buf_str(&why) : "");
+		return err_set(err, ERR_PEER, "%s %s%swas rolled back by ECS",
+			       type, worst ? worst : "", worst ? "; it " : "");
 	default:
-		return err_set(err, ERR_PEER, "%s failed%s%s", type,
-			       why.len ? "" : ": ",
-			       why.len ? buf_str(&why) : s->reason);
+		return err_set(
+			err, ERR_PEER, "%s%s%s", type,
+			worst ? " " : " failed: ", worst ? worst : s->reason);
 	}
 }
 
@@ -219,19 +209,19 @@ static int too_late(const struct ecs *e, const struct ecs_roll *rolls,
 		    size_t count, struct error *err)
 {
 	auto_buf struct buf limit = BUF_INIT(64);
-	auto_buf struct buf why = BUF_INIT(ERR_MSG_MAX);
 	const struct ecs_roll *late = rolls;
+	const char *worst;
 
 	while (late < rolls + count - 1 &&
 	       (!late->id || late->verdict == ECS_COMPLETE))
 		late++;
 	text_add_duration(&limit, e->section->rollout_timeout_ms);
-	add_worst(late, &why);
+	worst = ecs_reasons_worst(&late->reasons);
 	return err_set(err, ERR_PEER,
 		       "%s was not healthy within %s "
-		       "(target.%s.rollout-timeout)%s",
+		       "(target.%s.rollout-timeout)%s%s",
 		       late->p->type, buf_str(&limit), e->section->name,
-		       why.len ? buf_str(&why) : "");
+		       worst ? ": " : "", worst ? worst : "");
 }
 
 static void tell_busy(struct ecs *e, const struct ecs_roll *rolls, size_t count)
@@ -331,9 +321,23 @@ static enum back scale_to_zero(struct ecs *e, struct ecs_roll *r)
 	return BACK_TO_ZERO;
 }
 
+/* Somebody else has decided what runs. */
+static bool is_taken_over(const struct ecs_roll *r)
+{
+	return r->verdict == ECS_SUPERSEDED || r->verdict == ECS_DELETED;
+}
+
+static bool goes_back(const struct ecs_roll *rolls, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rolls[i].id && !is_taken_over(&rolls[i]))
+			return true;
+	return false;
+}
+
 static enum back send_back(struct ecs *e, struct ecs_roll *r)
 {
-	if (r->verdict == ECS_SUPERSEDED || r->verdict == ECS_DELETED) {
+	if (is_taken_over(r)) {
 		ecs_detail(e, "%s: left as somebody else wants it", r->p->type);
 		return BACK_DONE;
 	}
@@ -437,7 +441,7 @@ void ecs_go_back(struct ecs *e, const struct app *app, struct ecs_roll *rolls,
 	e->is_going_back = true;
 	line = xasprintf("Going back to %s",
 			 live_name(app, name, sizeof(name)));
-	if (e->report) {
+	if (e->report && goes_back(rolls, count)) {
 		e->report->step(e->report->ctx, line);
 		e->report->busy(e->report->ctx, "going back");
 	}

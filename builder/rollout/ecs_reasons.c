@@ -239,6 +239,10 @@ static const char *const telling[] = {
 
 static bool is_telling(const char *text)
 {
+	/* "… has started 1 tasks. Amazon ECS replaced 1 tasks due to an
+	 * unhealthy status." comes after the news. */
+	if (strstr(text, ") has started "))
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(telling); i++)
 		if (strcasestr(text, telling[i]))
 			return true;

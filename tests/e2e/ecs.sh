@@ -90,9 +90,9 @@ test_expect_success 'with image by digest, log options and tags' '
 
 test_expect_success 'a second push fails no request' '
 	commit shop two &&
-	wrk -t 1 -c 4 -d 25s -H "Host: shop.example" \
-		"http://$LOAD_BALANCER/version.txt" >"$TRASH/wrk" 2>&1 &
-	wrk=$!
+	{ wrk -t 1 -c 4 -d 25s -H "Host: shop.example" \
+		"http://$LOAD_BALANCER/version.txt" >"$TRASH/wrk" 2>&1 & } &&
+	wrk=$! &&
 	push shop main &&
 	contains "$TRASH/out" "web healthy: 1 of 1 running" \
 		"shop v2 is live" &&
