@@ -46,7 +46,9 @@ struct call {
 	char target[160]; /* X-Amz-Target; "" with the query protocol */
 	struct buf body;
 	struct aws_http_reply reply;
-	int attempt;		 /* from 1 */
+	int attempt; /* from 1 */
+	int faults;
+	int throttles;
 	enum aws_verdict failed; /* how the attempt before ended */
 	bool has_fixed_clock;
 	bool has_fresh_keys;
@@ -348,14 +350,15 @@ static uint32_t chance(void)
 static int prepare_retry(struct call *c, enum aws_verdict verdict,
 			 struct error *err)
 {
+	int count = verdict == AWS_FAULT ? ++c->faults : ++c->throttles;
 	int r;
 
 	if (verdict == AWS_FAULT && !c->is_repeatable && c->reply.was_sent)
 		return 0;
-	if (!aws_quota_take(&c->a->quota, verdict, c->attempt))
+	if (!aws_quota_take(&c->a->quota, verdict, count))
 		return 0;
 	r = wait_ms(c->a,
-		    aws_backoff_ms(verdict, c->attempt, chance(),
+		    aws_backoff_ms(verdict, count, chance(),
 				   c->reply.retry_after_ms),
 		    err);
 	if (r < 0)

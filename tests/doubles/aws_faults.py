@@ -1,15 +1,17 @@
 #!/usr/bin/python3
-"""aws_faults.py PORT JOURNAL - an AWS endpoint that misbehaves on request.
+"""aws_faults.py PORT JOURNAL [CERTIFICATE] - an AWS endpoint that misbehaves.
 
 Each call brings its own plan, as members of its input: "id", and "plan", a
 list with the behaviour of each attempt (the last one stays).  One line per
-request goes to JOURNAL: ID BEHAVIOUR KEY HEADERS-AND-BODY-AS-JSON.
+request goes to JOURNAL: ID BEHAVIOUR KEY HEADERS-AND-BODY-AS-JSON.  With a
+CERTIFICATE (and its key, one PEM file) it speaks TLS.
 
     ok               {"attempt": N}, or the same in XML
     echo             the body's length and some headers
     error:S:CODE     status S with this code, in JSON or XML
     message:CODE:M   status 400 with this message
     after:MS         throttled, with x-amz-retry-after
+    busy:SECONDS     503 with a proxy's Retry-After
     html             503 with a proxy's page
     skew:SECONDS     a clock so far off: refuses signatures of another time
     key:N            refuses as expired every key but AKIDN
@@ -30,6 +32,7 @@ import json
 import re
 import socket
 import socketserver
+import ssl
 import struct
 import sys
 import threading
@@ -150,6 +153,9 @@ class Handler(socketserver.StreamRequestHandler):
         return self.error(400, "ThrottlingException", "Rate exceeded",
                           "x-amz-retry-after: %s\r\n" % ms)
 
+    def do_busy(self, seconds):
+        return self.reply(503, "busy", "Retry-After: %s\r\n" % seconds)
+
     def do_html(self):
         return self.reply(503, "<html><title>503 Service Unavailable</title>"
                           "<body>no healthy upstream</body></html>")
@@ -219,4 +225,9 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-Server(("127.0.0.1", PORT), Handler).serve_forever()
+server = Server(("127.0.0.1", PORT), Handler)
+if len(sys.argv) > 3:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[3])
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+server.serve_forever()

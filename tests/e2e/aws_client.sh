@@ -12,18 +12,32 @@ SECRET=wJalrXUtnFEMISECRET
 export HOME=$TRASH AWS_REGION=us-east-1
 export AWS_ENDPOINT_URL=http://127.0.0.1:$PORT
 export AWS_EC2_METADATA_DISABLED=true
-unset AWS_PROFILE AWS_SESSION_TOKEN http_proxy https_proxy
+unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CA_BUNDLE http_proxy https_proxy
 
 with_keys() {
 	export AWS_ACCESS_KEY_ID=AKID1 AWS_SECRET_ACCESS_KEY=$SECRET
 }
 
+# In a subshell: a refresh brings another key.
+without_keys() {
+	unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+	export AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:$PORT/credentials
+}
+
+# start_endpoint PORT [CERTIFICATE]
 start_endpoint() {
-	/usr/bin/python3 "$ROOT/tests/doubles/aws_faults.py" "$PORT" "$JOURNAL" \
-		2>"$TRASH/endpoint.log" &
+	/usr/bin/python3 "$ROOT/tests/doubles/aws_faults.py" "$1" "$JOURNAL" \
+		${2:+"$2"} 2>>"$TRASH/endpoint.log" &
 	at_exit "kill $!"
-	: >"$JOURNAL"
-	poll_until 20 eval "(exec 3<>/dev/tcp/127.0.0.1/$PORT) 2>/dev/null"
+	: >>"$JOURNAL"
+	poll_until 20 eval "(exec 3<>/dev/tcp/127.0.0.1/$1) 2>/dev/null"
+}
+
+make_certificate() {
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost \
+		-keyout "$TRASH/key.pem" -out "$TRASH/cert.pem" &&
+		cat "$TRASH/key.pem" "$TRASH/cert.pem" >"$TRASH/both.pem"
 }
 
 new_id() {
@@ -91,7 +105,7 @@ took() { # MIN_MS MAX_MS COMMAND…
 }
 
 test_expect_success 'a call of a JSON service arrives as it should' '
-	start_endpoint && with_keys &&
+	start_endpoint $PORT && with_keys &&
 	AWS_SESSION_TOKEN=tok call ecs DescribeServices echo &&
 	jq -e ".\"content-type\" == \"application/x-amz-json-1.1\" and
 		.\"x-amz-target\" ==
@@ -139,11 +153,17 @@ test_expect_success 'a page of a proxy is tried again, and quoted as words' '
 
 test_expect_success 'throttling is borne longer than faults' '
 	call ecs DescribeServices after:1 after:1 after:1 after:1 ok &&
+	attempts 5 &&
+	call ecs DescribeServices after:1 error:500:E after:1 error:500:E ok &&
 	attempts 5
 '
 
 test_expect_success 'x-amz-retry-after is waited for' '
 	took 2500 6000 call ecs DescribeServices after:2500 ok && attempts 2
+'
+
+test_expect_success 'the Retry-After of a proxy is waited for' '
+	took 2000 5000 call ecs DescribeServices busy:2 ok && attempts 2
 '
 
 test_expect_success 'a query service that throttles is tried again' '
@@ -202,6 +222,20 @@ test_expect_success 'nobody listening is a fault that says where' '
 	lacks "$TRASH/out" "carried out"
 '
 
+test_expect_success 'a certificate is only trusted from who may make it' '
+	TLS_PORT=$(free_port) && make_certificate &&
+	start_endpoint $TLS_PORT "$TRASH/both.pem" &&
+	AWS_ENDPOINT_URL=https://localhost:$TLS_PORT \
+		fails_as sys call ecs DescribeServices ok && attempts 0 &&
+	contains "$TRASH/out" "certificate" &&
+	AWS_CA_BUNDLE=$TRASH/cert.pem \
+		AWS_ENDPOINT_URL=https://localhost:$TLS_PORT \
+		call ecs DescribeServices ok && attempts 1 &&
+	AWS_CA_BUNDLE=$TRASH/cert.pem \
+		AWS_ENDPOINT_URL=https://127.0.0.1:$TLS_PORT \
+		fails_as sys call ecs DescribeServices ok && attempts 0
+'
+
 test_expect_success 'a reply over the maximum is refused at once' '
 	call ecs DescribeServices huge:8000000 >/dev/null &&
 	fails_as limit call ecs DescribeServices huge:9000000 && attempts 1 &&
@@ -242,6 +276,18 @@ test_expect_success 'a clock that is right is not repaired: the keys are wrong' 
 test_expect_success 'a signature too old on a clock that agrees ends the call' '
 	fails_as denied call ecs DescribeServices \
 		"message:InvalidSignatureException:Signature expired" && attempts 1
+'
+
+test_expect_success 'keys that expired are fetched anew, once' '
+	(without_keys && call ecs DescribeServices key:2) && attempts 2 &&
+	cut -d" " -f1,3 "$JOURNAL" | grep "^$(cat "$TRASH/id") " >"$TRASH/keys" &&
+	contains "$TRASH/keys" AKID1 AKID2
+'
+
+test_expect_success 'keys that are still called expired end the call' '
+	(without_keys && fails_as denied call ecs DescribeServices key:99) &&
+	attempts 2 &&
+	contains "$TRASH/out" "credentials from container: ExpiredTokenException"
 '
 
 test_expect_success 'AccessDenied names the action to allow, in the words of AWS' '
