@@ -221,8 +221,10 @@ static int choose_region(struct aws_environment *e,
 		e->region = xstrdup(region);
 	else
 		r = ask_instance(e, &e->region, err);
+	if (r < 0 && r != -ERR_INVALID)
+		err->code = ERR_NOTFOUND;
 	if (r < 0)
-		return err_wrap(err, r, "AWS region");
+		return err_wrap(err, -(int)err->code, "no AWS region");
 	if (!e->region)
 		return err_set(err, ERR_NOTFOUND,
 			       "no AWS region: set AWS_REGION, or region in "

@@ -73,7 +73,10 @@ static int find(struct credential_chain *c, struct credentials *ret,
 			       "instance metadata",
 			       is_explicit ? "" : "the environment and ",
 			       profile);
-	return r < 0 ? r : 0;
+	/* For callers these mean throttling and broken services. */
+	if (r == -ERR_LIMIT || r == -ERR_PROTO)
+		err->code = ERR_INVALID;
+	return r < 0 ? -(int)err->code : 0;
 }
 
 static double random_part(void)

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""aws_identity.py PORT FOLDER - where AWS credentials come from, on one port:
+"""aws_identity.py PORT FOLDER [all] - where AWS credentials come from, on one port:
 the agent of containers (ECS and EKS), instance metadata version 2, and STS.
 
 Each credentials document has a key of its own: the Nth of a kind is KINDN
 (CONTAINER1, INSTANCE2, ROLE1, WEB1).  Signatures are checked with botocore's
 signer; only the keys of FOLDER/keys.json {ID: SECRET} and those given out are
-known.  Every request is a line of JSON in FOLDER/journal.
+known.  It listens on the loopback interface, with "all" on every address of
+both families.  Every request is a line of JSON in FOLDER/journal.
 
 FOLDER/plan.json, read at each request, changes the behaviour (all optional):
 
@@ -23,6 +24,7 @@ import http.server
 import json
 import os
 import re
+import socket
 import socketserver
 import sys
 import threading
@@ -238,6 +240,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    address_family = socket.AF_INET6 if sys.argv[3:] else socket.AF_INET
 
 
-Server(("127.0.0.1", PORT), Handler).serve_forever()
+Server(("::" if sys.argv[3:] else "127.0.0.1", PORT), Handler).serve_forever()

@@ -354,6 +354,117 @@ test_expect_success 'fetched again before they expire; a failure is borne first'
 	[ "$(sort -u "$TRASH/out" | wc -l)" = 2 ]
 '
 
+# ---- the addresses of the real agents, in a network of our own ----
+
+test_expect_success 'the agents are asked at their addresses' '
+	plain && mkdir -p "$TRASH/real" && cat >"$TRASH/inside" <<-\EOF &&
+	set -e
+	ip link set lo up
+	for a in 169.254.170.2/32 169.254.169.254/32; do
+		ip addr add $a dev lo
+	done
+	ip -6 addr add fd00:ec2::254/128 dev lo nodad
+	/usr/bin/python3 "$1/tests/doubles/aws_identity.py" 80 "$2" all &
+	trap "kill $!" EXIT
+	for i in $(seq 100); do
+		(exec 3<>/dev/tcp/127.0.0.1/80) 2>/dev/null && break
+		sleep 0.1
+	done
+	unset AWS_EC2_METADATA_SERVICE_ENDPOINT AWS_REGION
+	"$3" region get
+	AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6 "$3" region get
+	AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/1 "$3" get
+	EOF
+	unshare -n bash "$TRASH/inside" "$ROOT" "$TRASH/real" "$TOOL" \
+		>"$TRASH/out" && cat "$TRASH/out" &&
+	says eu-north-1 "instance metadata\|INSTANCE1\|token\|$NUMBER" \
+		eu-north-1 "instance metadata\|INSTANCE2\|token\|$NUMBER" \
+		"container\|CONTAINER1\|token\|$NUMBER" &&
+	jq -r .headers.host "$TRASH/real/journal" | uniq >"$TRASH/hosts" &&
+	printf "%s\n" 169.254.169.254 "[fd00:ec2::254]" 169.254.169.254 \
+		169.254.170.2 | diff - "$TRASH/hosts"
+'
+
+# ---- a second opinion ----
+
+# botocore's chain with the same settings: the key's kind, or "none".
+botocore_says() {
+	AWS_DEFAULT_REGION=us-east-1 /usr/bin/python3 - \
+		"$URL_HERE" "${1:-}" <<-\EOF
+	import sys
+	import botocore.session
+	from botocore.exceptions import BotoCoreError, ClientError
+
+	class Session(botocore.session.Session):
+	    def create_client(self, *args, **more):
+	        return super().create_client(*args, endpoint_url=sys.argv[1], **more)
+
+	try:
+	    found = Session(profile=sys.argv[2] or None).get_credentials()
+	    key = found.get_frozen_credentials().access_key if found else "none"
+	except (BotoCoreError, ClientError) as e:
+	    key = "none"; print(e, file=sys.stderr)
+	print(key.rstrip("0123456789"))
+	EOF
+}
+
+# agree KIND [PROFILE]: we, botocore and the test do.
+agree() {
+	local ours theirs
+	tool ${2:+-p "$2"} get
+	ours=$(sed -n "s/^[^|]*|\([A-Z]*\)[0-9]*|.*/\1/p" "$TRASH/out")
+	theirs=$(botocore_says "${2:-}")
+	echo "expected $1 ours ${ours:-none} theirs $theirs"
+	[ "${ours:-none}" = "$1" ] && [ "$theirs" = "$1" ]
+}
+
+test_expect_success 'botocore makes the same choice where several are possible' '
+	plain && keys && echo HUSH.jwt >"$TRASH/jwt" && config <<-EOF &&
+	[default]
+	aws_access_key_id = AKIDCONFIG
+	aws_secret_access_key = HUSH
+	[profile both]
+	aws_access_key_id = AKIDCONFIG
+	aws_secret_access_key = HUSH
+	credential_process = $TRASH/helper "two words; exit 9"
+	[profile base]
+	aws_access_key_id = AKIDCONFIG
+	aws_secret_access_key = HUSH
+	[profile ops]
+	role_arn = arn:aws:iam::123456789012:role/ops
+	source_profile = base
+	aws_access_key_id = AKIDCONFIG
+	aws_secret_access_key = HUSH
+	[profile chain]
+	role_arn = arn:aws:iam::123456789012:role/chain
+	source_profile = ops
+	[profile web]
+	role_arn = arn:aws:iam::123456789012:role/web
+	web_identity_token_file = $TRASH/jwt
+	[profile viaweb]
+	role_arn = arn:aws:iam::123456789012:role/viaweb
+	source_profile = web
+	[profile circle]
+	role_arn = arn:aws:iam::123456789012:role/circle
+	source_profile = circle
+	[profile empty]
+	output = json
+	EOF
+	agree AKIDCONFIG && agree AKIDPROC both && agree AKIDSTATIC base &&
+	agree ROLE ops && agree WEB web && agree ROLE viaweb &&
+	agree none circle && agree INSTANCE empty &&
+	agree none chain &&
+	AWS_PROFILE=web agree WEB &&
+	export AWS_CONTAINER_CREDENTIALS_FULL_URI=$URL_HERE/v1 &&
+	agree CONTAINER empty && agree AKIDCONFIG &&
+	export AWS_ROLE_ARN=arn:aws:iam::123456789012:role/env &&
+	export AWS_WEB_IDENTITY_TOKEN_FILE=$TRASH/jwt &&
+	agree WEB && agree CONTAINER empty && AWS_PROFILE=ops agree ROLE &&
+	export AWS_ACCESS_KEY_ID=AKIDENV AWS_SECRET_ACCESS_KEY=HUSH &&
+	agree AKIDENV && AWS_PROFILE=ops agree AKIDENV && agree ROLE ops &&
+	agree WEB web && agree AKIDCONFIG default
+'
+
 test_expect_success 'secrets are in nothing it said' '
 	[ -s "$ALL" ] && lacks "$ALL" HUSH && lacks "$TRASH/places.log" Traceback
 '

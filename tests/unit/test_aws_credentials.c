@@ -525,7 +525,7 @@ static void long_trails_end(void **state)
 			 i, i + 1);
 	buf_adds(&text, "[profile p12]\n");
 	write_file("config", buf_str(&text));
-	fails("p0", ERR_LIMIT, "point at each other");
+	fails("p0", ERR_INVALID, "point at each other");
 }
 
 static void container_settings_that_make_no_sense(void **state)
