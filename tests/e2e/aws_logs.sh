@@ -171,6 +171,61 @@ test_expect_success 'following starts with the last lines, too' '
 		diff - "$TRASH/lines"
 '
 
+# follower NAME ARGUMENT…: shares what it reads; its lines in $TRASH/NAME
+follower() {
+	local name=$1
+	shift
+	"$BUILD/tests/tools/aws_parts_tool" logs $GROUP -t -n 0 \
+		-d "$TRASH/data" "$@" >"$TRASH/$name" 2>&1 &
+	FOLLOWERS="${FOLLOWERS:-} $!"
+	at_exit "kill $!"
+}
+
+everybody_has() { # TEXT
+	local name
+	for name in all1 all2 all3 web; do
+		grep -q "$1" "$TRASH/$name" || return 1
+	done
+}
+
+test_expect_success 'several followers ask together no more than one' '
+	mkdir -p "$TRASH/data" &&
+	follower all1 && follower all2 && follower all3 &&
+	follower web -p web && follower worker -p worker -g odd && sleep 4 &&
+	mark && BEGAN=$SECONDS &&
+	for i in 1 2 3 4; do
+		put $WEB $(date +%s) "even $i" &&
+		put $WORKER $(($(date +%s) - 15)) "odd $i" && sleep 2 || return 1
+	done &&
+	poll_until 20 everybody_has "even 4" &&
+	poll_until 20 grep -q "odd 4" "$TRASH/worker" && sleep 3 &&
+	[ "$(journal FilterLogEvents)" -le $((SECONDS - BEGAN + 4)) ] &&
+	for name in all1 all2 all3; do
+		[ "$(sort "$TRASH/$name" | uniq -d | wc -l)" = 0 ] &&
+		[ "$(grep -c even "$TRASH/$name")" = 4 ] &&
+		[ "$(grep -c odd "$TRASH/$name")" = 4 ] || return 1
+	done &&
+	[ "$(wc -l <"$TRASH/web")" = 4 ] && [ "$(wc -l <"$TRASH/worker")" = 4 ] &&
+	[ "$(stat -c %a "$TRASH/data/logs" "$TRASH/data/logs/"* | tr "\n" " ")" = \
+		"700 600 " ]
+'
+
+test_expect_success 'one who leaves, and a file that is begun anew, lose nothing' '
+	kill $(echo $FOLLOWERS | cut -d" " -f1) &&
+	put $WEB $(date +%s) "after one left" &&
+	poll_until 20 grep -q "after one" "$TRASH/all2" &&
+	: >"$(echo "$TRASH/data/logs/"*)" &&
+	put $WEB $(date +%s) "after the cut" &&
+	poll_until 20 grep -q "after the cut" "$TRASH/all2" &&
+	poll_until 20 grep -q "after the cut" "$TRASH/web" &&
+	rm "$TRASH/data/logs/"* && put $WEB $(date +%s) "after the loss" &&
+	poll_until 20 grep -q "after the loss" "$TRASH/all2" &&
+	poll_until 20 grep -q "after the loss" "$TRASH/web" && sleep 3 &&
+	[ "$(sort "$TRASH/all2" | uniq -d | wc -l)" = 0 ] &&
+	[ "$(wc -l <"$TRASH/all2")" = 11 ] && [ "$(wc -l <"$TRASH/web")" = 7 ] &&
+	{ kill $FOLLOWERS || true; }
+'
+
 # A service whose only task ends at once: ECS has something to say about it.
 make_service() { # NAME
 	aws_call ecs RegisterTaskDefinition "{\"family\": \"$1\",
