@@ -30,6 +30,37 @@ const char *const proc_minimal_env[] = {
 	NULL,
 };
 
+const char **proc_env_with_aws(const char *home)
+{
+	const char *ours = home ? home : getenv("HOME");
+	size_t count = 0;
+	size_t n = 0;
+	size_t size;
+	const char **env;
+	char *text;
+
+	while (environ[count])
+		count++;
+	count += ARRAY_SIZE(proc_minimal_env) + 1;
+	size = count * sizeof(*env);
+	/* HOME's text lies behind the array. */
+	env = xmalloc(size + sizeof("HOME=") + (ours ? strlen(ours) : 0));
+	for (size_t i = 0; proc_minimal_env[i]; i++)
+		if (!ours || strncmp(proc_minimal_env[i], "HOME=", 5) != 0)
+			env[n++] = proc_minimal_env[i];
+	if (ours) {
+		text = (char *)env + size;
+		memcpy(text, "HOME=", 5);
+		memcpy(text + 5, ours, strlen(ours) + 1);
+		env[n++] = text;
+	}
+	for (char **p = environ; *p; p++)
+		if (strncmp(*p, "AWS_", 4) == 0)
+			env[n++] = *p;
+	env[n] = NULL;
+	return env;
+}
+
 int proc_exit_code(int wait_status)
 {
 	if (WIFEXITED(wait_status))

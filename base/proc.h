@@ -70,4 +70,12 @@ char *proc_sibling(const char *name) __attribute__((nonnull));
 /* The environment every child of ours starts from: PATH, LC_ALL, HOME. */
 extern const char *const proc_minimal_env[];
 
+/*
+ * The environment of the programs that talk to AWS: the minimal one, our own
+ * AWS_* variables, and `home` as HOME (NULL: ours).  It holds secrets: for
+ * the builder, its workers and a credential_process, and for nobody else.
+ * One block, for free(); the strings of our environment are borrowed.
+ */
+const char **proc_env_with_aws(const char *home);
+
 #endif

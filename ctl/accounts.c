@@ -5,6 +5,7 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ static int look_up(const char *name, struct account *ret, struct error *err)
 	if (pw->pw_uid == 0)
 		return err_set(err, ERR_INVALID,
 			       "the parts must not run as root ('%s')", name);
+	snprintf(ret->home, sizeof(ret->home), "%s", pw->pw_dir);
 	ret->uid = pw->pw_uid;
 	ret->gid = pw->pw_gid;
 	if (getgrouplist(name, pw->pw_gid, ret->groups, &count) < 0)

@@ -20,6 +20,7 @@ struct account {
 	gid_t gid;
 	gid_t groups[ACCOUNT_GROUPS_MAX];
 	size_t groups_count;
+	char home[256]; /* "" = as ours */
 };
 
 struct accounts {

@@ -125,6 +125,12 @@ static void give_config(struct proc_spec *spec, int config_fd)
 	spec->fds[spec->fds_count++] = (struct proc_fd){ config_fd, CONFIG_FD };
 }
 
+/* The builder alone, and through it the workers, may know AWS's keys. */
+static const char **builder_env(const struct accounts *who)
+{
+	return proc_env_with_aws(*who->builder.home ? who->builder.home : NULL);
+}
+
 /* Run `slipway-builder MODE` to its end, as the builder's user. */
 static int run_builder(const struct accounts *who, const char *builder,
 		       const char *mode, int config_fd, struct buf *out,
@@ -136,7 +142,8 @@ static int run_builder(const struct accounts *who, const char *builder,
 			       mode,
 			       who->is_root ? "--as-root" : NULL,
 			       NULL };
-	struct proc_spec spec = { .path = builder, .argv = argv };
+	auto_free const char **env = builder_env(who);
+	struct proc_spec spec = { .path = builder, .argv = argv, .env = env };
 	auto_buf struct buf errors = BUF_INIT(HELPER_OUTPUT_MAX);
 	int r;
 
@@ -222,6 +229,7 @@ static int run_parts(const struct config *cfg, const struct accounts *who,
 				   config_fd_text, NULL };
 	const char *router[] = { cfg->router_program,  "-db", "-q", "-f",
 				 paths->router_config, NULL };
+	auto_free const char **env = builder_env(who);
 	struct supervisor s;
 	struct part *p;
 	int r = supervisor_init(&s, err);
@@ -233,6 +241,7 @@ static int run_parts(const struct config *cfg, const struct accounts *who,
 	p->is_ready = listener_is_ready;
 	p->ctx = cfg->router_listen;
 	p = add_part(&s, "builder", paths->builder, builder);
+	p->spec.env = env;
 	become(&p->spec, who, &who->builder);
 	give_config(&p->spec, config_fd);
 	p->is_ready = builder_is_ready;

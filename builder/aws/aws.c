@@ -46,7 +46,9 @@ struct call {
 	char target[160]; /* X-Amz-Target; "" with the query protocol */
 	struct buf body;
 	struct aws_http_reply reply;
-	int attempt;		 /* from 1 */
+	int attempt; /* from 1 */
+	int faults;
+	int throttles;
 	enum aws_verdict failed; /* how the attempt before ended */
 	bool has_fixed_clock;
 	bool has_fresh_keys;
@@ -268,6 +270,17 @@ static void add_tail(struct buf *out, const struct call *c,
 		buf_adds(out, "; it may have been carried out");
 }
 
+/* A failure that no service told. */
+static int give_up(const struct call *c, int r, struct error *err)
+{
+	auto_buf struct buf tail = BUF_INIT(ERR_MSG_MAX);
+	struct error why = *err;
+
+	add_tail(&tail, c, AWS_FAULT);
+	return err_set(err, (enum err_code) - r, "%.*s%s",
+		       (int)(ERR_MSG_MAX / 2), why.msg, buf_str(&tail));
+}
+
 /* As much of the message as leaves room for what stands around it. */
 static void add_message(struct buf *out, const char *message, size_t room)
 {
@@ -337,14 +350,15 @@ static uint32_t chance(void)
 static int prepare_retry(struct call *c, enum aws_verdict verdict,
 			 struct error *err)
 {
+	int count = verdict == AWS_FAULT ? ++c->faults : ++c->throttles;
 	int r;
 
 	if (verdict == AWS_FAULT && !c->is_repeatable && c->reply.was_sent)
 		return 0;
-	if (!aws_quota_take(&c->a->quota, verdict, c->attempt))
+	if (!aws_quota_take(&c->a->quota, verdict, count))
 		return 0;
 	r = wait_ms(c->a,
-		    aws_backoff_ms(verdict, c->attempt, chance(),
+		    aws_backoff_ms(verdict, count, chance(),
 				   c->reply.retry_after_ms),
 		    err);
 	if (r < 0)
@@ -394,7 +408,7 @@ static int attempt(struct call *c, json_t **ret_output, struct error *err)
 	if (r == -ERR_SYS || r == -ERR_TIMEOUT) {
 		memset(&c->a->last, 0, sizeof(c->a->last));
 		again = prepare_retry(c, AWS_FAULT, err);
-		return again ? again : r;
+		return again ? again : give_up(c, r, err);
 	}
 	if (r < 0)
 		return r;

@@ -68,8 +68,11 @@ const char *aws_region(const struct aws *a) __attribute__((nonnull));
 
 /*
  * Call `operation` with `input` (an object; borrowed).  *ret_output is an
- * object, the caller's.  Standard retry mode: at most 3 attempts, jitter,
- * quota; one forced refresh of expired credentials; one repair of the clock.
+ * object, the caller's.  Standard retry mode: at most 3 attempts (12 while
+ * throttled: up to two minutes), jitter, quota; one forced refresh of expired
+ * credentials; one repair of the clock.  RunTask without clientToken and
+ * UpdateService with forceNewDeployment are made once when nobody knows
+ * whether they were carried out; err says so.
  *
  * 0, or -code with err "ecs UpdateService: CODE: message (request ID)":
  *   ERR_PEER      the service refused: look at aws_last_error()

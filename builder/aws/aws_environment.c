@@ -4,14 +4,16 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "builder/aws/aws_endpoint.h"
+#include "builder/aws/aws_file.h"
+#include "builder/aws/aws_http.h"
+#include "builder/aws/imds.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
+
+#define REGION_MAX 256 /* bytes that instance metadata may say */
 
 struct aws_environment {
 	char *region;
@@ -68,39 +70,17 @@ static char *file_path(const char *name, const char *below_home)
 }
 
 /* A missing file is an empty one. */
-static int read_file(const char *path, struct buf *text, struct error *err)
-{
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return 0;
-	if (fd < 0)
-		return err_errno(err, errno, "open");
-	if (fstat(fd, &st) < 0)
-		return err_errno(err, errno, "stat");
-	/* A device: /dev/null says "no such file" in many a set-up. */
-	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
-		return err_set(err, ERR_INVALID, "not a regular file");
-	/* At once: growing would leave copies that nobody wipes. */
-	if (!buf_reserve(text, AWS_FILE_MAX))
-		return err_set(err, ERR_LIMIT, "too long");
-	return buf_read_fd(text, fd, err);
-}
-
 static int read_ini(const char *path, enum aws_ini_file file,
 		    struct aws_ini *ret, struct error *err)
 {
-	auto_buf struct buf text = BUF_INIT(AWS_FILE_MAX);
-	int r = read_file(path, &text, err);
+	auto_wiped struct buf text = BUF_INIT(AWS_FILE_MAX);
+	int r = aws_file_read(path, &text, err);
 
-	if (r == 0)
+	if (r > 0)
 		r = aws_ini_parse(buf_slice(&text), file, ret, err);
-	if (text.data)
-		OPENSSL_cleanse(text.data, text.len);
 	if (r < 0) {
-		r = err_set(err, ERR_INVALID, "%s", err->msg);
-		return err_wrap(err, r, "'%s'", path);
+		err->code = ERR_INVALID;
+		return err_wrap(err, -ERR_INVALID, "'%s'", path);
 	}
 	return 0;
 }
@@ -207,26 +187,52 @@ static int read_flags(struct aws_environment *e, struct error *err)
 	return r;
 }
 
+/* As instance metadata says; NULL = it says nothing. */
+static int ask_instance(const struct aws_environment *e, char **ret,
+			struct error *err)
+{
+	auto_buf struct buf text = BUF_INIT(REGION_MAX);
+	struct aws_http *http = aws_http_new();
+	struct imds m;
+	int r = imds_init(&m, e, err);
+
+	if (r == 0)
+		r = imds_get(&m, http, "/latest/meta-data/placement/region",
+			     &text, err);
+	if (r > 0)
+		*ret = slice_dup(slice_trim(buf_slice(&text)));
+	imds_release(&m);
+	aws_http_free(http);
+	return r < 0 ? r : 0;
+}
+
 static int choose_region(struct aws_environment *e,
 			 const struct aws_options *options, struct error *err)
 {
 	const char *region = options->region;
+	int r = 0;
 
 	if (!region)
 		region = variable("AWS_REGION");
 	if (!region)
 		region = aws_environment_value(e, "AWS_DEFAULT_REGION",
 					       "region");
-	if (!region)
+	if (region)
+		e->region = xstrdup(region);
+	else
+		r = ask_instance(e, &e->region, err);
+	if (r < 0)
+		return err_wrap(err, r, "AWS region");
+	if (!e->region)
 		return err_set(err, ERR_NOTFOUND,
 			       "no AWS region: set AWS_REGION, or region in "
-			       "profile '%s'",
+			       "profile '%s' (instance metadata does not "
+			       "answer)",
 			       e->profile);
-	if (!aws_region_is_valid(region))
+	if (!aws_region_is_valid(e->region))
 		return err_set(err, ERR_INVALID,
 			       "AWS region '%.32s' has not the shape of one",
-			       region);
-	e->region = xstrdup(region);
+			       e->region);
 	return 0;
 }
 

@@ -3,7 +3,8 @@
  * say about AWS: profile, region, endpoints, FIPS, dualstack.
  *
  * Reads ~/.aws/config and ~/.aws/credentials (AWS_CONFIG_FILE,
- * AWS_SHARED_CREDENTIALS_FILE) once, at most 1 MB each.
+ * AWS_SHARED_CREDENTIALS_FILE) once, at most 1 MB each.  Blocks on disk, and
+ * where nobody names a region on instance metadata (imds.h).
  */
 #ifndef BUILDER_AWS_AWS_ENVIRONMENT_H
 #define BUILDER_AWS_AWS_ENVIRONMENT_H

@@ -3,8 +3,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "builder/aws/aws_file.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,13 +20,6 @@ struct reader {
 	bool parent_nests;    /* its value is empty: sub-keys follow */
 };
 
-static void wipe(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
-
 void aws_ini_release(struct aws_ini *ini)
 {
 	if (!ini)
@@ -34,7 +27,7 @@ void aws_ini_release(struct aws_ini *ini)
 	for (size_t i = 0; i < ini->count; i++) {
 		free(ini->entries[i].name);
 		free(ini->entries[i].key);
-		wipe(ini->entries[i].value);
+		aws_wipe_text(ini->entries[i].value);
 	}
 	free(ini->entries);
 	*ini = (struct aws_ini){ 0 };
@@ -160,7 +153,7 @@ static int continue_value(struct reader *rd, struct slice line,
 			       "line %zu: the value is over %d bytes", rd->line,
 			       AWS_INI_VALUE_MAX);
 	whole = xasprintf("%s\n%.*s", e->value, (int)line.len, line.ptr);
-	wipe(e->value);
+	aws_wipe_text(e->value);
 	e->value = whole;
 	return 0;
 }

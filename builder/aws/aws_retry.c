@@ -113,12 +113,12 @@ static int cost_of(enum aws_verdict verdict)
 	return verdict == AWS_THROTTLED ? COST_THROTTLED : COST_FAULT;
 }
 
-bool aws_quota_take(struct aws_quota *q, enum aws_verdict verdict, int attempt)
+bool aws_quota_take(struct aws_quota *q, enum aws_verdict verdict, int count)
 {
-	int attempts_max = verdict == AWS_THROTTLED ? AWS_ATTEMPTS_THROTTLED_MAX
-						    : AWS_ATTEMPTS_MAX;
+	int count_max = verdict == AWS_THROTTLED ? AWS_ATTEMPTS_THROTTLED_MAX
+						 : AWS_ATTEMPTS_MAX;
 
-	if (attempt >= attempts_max || q->tokens < cost_of(verdict))
+	if (count >= count_max || q->tokens < cost_of(verdict))
 		return false;
 	q->tokens -= cost_of(verdict);
 	return true;
@@ -131,13 +131,13 @@ void aws_quota_give(struct aws_quota *q, enum aws_verdict last, int attempt)
 		q->tokens = AWS_QUOTA_MAX;
 }
 
-int aws_backoff_ms(enum aws_verdict verdict, int attempt, uint32_t chance,
+int aws_backoff_ms(enum aws_verdict verdict, int count, uint32_t chance,
 		   int64_t retry_after_ms)
 {
 	int64_t full = verdict == AWS_THROTTLED ? BASE_THROTTLED : BASE_FAULT;
 	int64_t wait;
 
-	for (int i = 1; i < attempt && full < AWS_BACKOFF_MAX; i++)
+	for (int i = 1; i < count && full < AWS_BACKOFF_MAX; i++)
 		full *= 2;
 	if (full > AWS_BACKOFF_MAX)
 		full = AWS_BACKOFF_MAX;

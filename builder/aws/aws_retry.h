@@ -16,9 +16,10 @@
 
 #include "builder/aws/aws.h"
 
-/* A throttled request was not carried out, and is worth more patience. */
+/* A throttled request was not carried out, and a deploy is worth patience:
+ * when every other call is throttled, one in 4096 fails for good. */
 #define AWS_ATTEMPTS_MAX	   3
-#define AWS_ATTEMPTS_THROTTLED_MAX 8
+#define AWS_ATTEMPTS_THROTTLED_MAX 12
 
 #define AWS_QUOTA_MAX	     500
 #define AWS_BACKOFF_MAX	     20000 /* ms */
@@ -55,21 +56,22 @@ struct aws_quota {
 };
 
 /*
- * Take the tokens for one more try after attempt number `attempt` (from 1)
- * ended with `verdict` (AWS_THROTTLED, AWS_FAULT); false: do not.
+ * Take the tokens for one more try after a call failed for the `count`th time
+ * with `verdict` (AWS_THROTTLED, AWS_FAULT); false: do not.
  */
-bool aws_quota_take(struct aws_quota *q, enum aws_verdict verdict, int attempt)
+bool aws_quota_take(struct aws_quota *q, enum aws_verdict verdict, int count)
 	__attribute__((nonnull));
-/* After a success, which gives back what its last retry took (or 1). */
+/* After a success at that attempt (from 1), which gives back what its last
+ * retry took, or 1. */
 void aws_quota_give(struct aws_quota *q, enum aws_verdict last, int attempt)
 	__attribute__((nonnull));
 
 /*
- * Milliseconds to wait after attempt number `attempt`: the chance (0 to
+ * Milliseconds to wait after the `count`th such failure: the chance (0 to
  * UINT32_MAX) of the backoff, and what the service asked for
  * (`retry_after_ms`; -1 = nothing) within AWS_RETRY_AFTER_OVER of that.
  */
-int aws_backoff_ms(enum aws_verdict verdict, int attempt, uint32_t chance,
+int aws_backoff_ms(enum aws_verdict verdict, int count, uint32_t chance,
 		   int64_t retry_after_ms);
 
 /*

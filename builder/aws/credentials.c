@@ -1,26 +1,21 @@
 #include "builder/aws/credentials.h"
 
-#include "base/buf.h"
 #include "base/error.h"
 #include "builder/aws/aws_environment.h"
+#include "builder/aws/aws_http.h"
 #include "builder/aws/credentials_private.h"
-#include "builder/aws/credentials_refresh.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
-
-struct credential_chain {
-	const struct aws_environment *env;
-	struct credentials current; /* access_key NULL = none yet */
-	struct refresh_plan plan;
-};
 
 struct credential_chain *credential_chain_new(const struct aws_environment *env)
 {
 	struct credential_chain *c = xcalloc(1, sizeof(*c));
 
 	c->env = env;
+	c->http = aws_http_new();
 	return c;
 }
 
@@ -29,10 +24,32 @@ void credential_chain_free(struct credential_chain *c)
 	if (!c)
 		return;
 	credentials_release(&c->current);
+	aws_http_free(c->http);
 	free(c);
 }
 
-/* Look at every place in botocore's order. */
+/* ---- looking ---- */
+
+int credentials_from_profile(struct credential_chain *chain,
+			     const char *profile, bool use_variables,
+			     struct credentials *ret, struct error *err)
+{
+	const struct aws_environment *env = chain->env;
+	int r = credentials_from_web_identity(chain, profile, use_variables,
+					      ret, err);
+
+	if (r == 0)
+		r = credentials_from_file(env, AWS_INI_CREDENTIALS, profile,
+					  ret, err);
+	if (r == 0)
+		r = credentials_from_process(env, profile, ret, err);
+	if (r == 0)
+		r = credentials_from_file(env, AWS_INI_CONFIG, profile, ret,
+					  err);
+	return r;
+}
+
+/* Every place in botocore's order. */
 static int find(struct credential_chain *c, struct credentials *ret,
 		struct error *err)
 {
@@ -41,15 +58,21 @@ static int find(struct credential_chain *c, struct credentials *ret,
 	int r = is_explicit ? 0 : credentials_from_variables(ret, err);
 
 	if (r == 0)
-		r = credentials_from_file(c->env, AWS_INI_CREDENTIALS, profile,
-					  ret, err);
+		r = credentials_from_role(c, profile, ret, err);
 	if (r == 0)
-		r = credentials_from_file(c->env, AWS_INI_CONFIG, profile, ret,
-					  err);
+		r = credentials_from_profile(c, profile, !is_explicit, ret,
+					     err);
+	if (r == 0)
+		r = credentials_from_container(c->http, ret, err);
+	if (r == 0)
+		r = credentials_from_instance(c->env, c->http, ret, err);
 	if (r == 0)
 		return err_set(err, ERR_DENIED,
-			       "no AWS credentials: looked at %sprofile '%s'",
-			       is_explicit ? "" : "the environment, ", profile);
+			       "no AWS credentials: none in %sprofile '%s', "
+			       "no container agent named, no answer from "
+			       "instance metadata",
+			       is_explicit ? "" : "the environment and ",
+			       profile);
 	return r < 0 ? r : 0;
 }
 
@@ -81,8 +104,10 @@ int credential_chain_get(struct credential_chain *c, bool force,
 		} else {
 			credentials_release(&c->current);
 			c->current = found;
-			c->plan = refresh_plan_make(found.expires, false, now,
-						    random_part());
+			c->plan = refresh_plan_make(
+				found.expires,
+				strcmp(found.source, CREDENTIALS_INSTANCE) == 0,
+				now, random_part());
 		}
 	}
 	*ret = &c->current;

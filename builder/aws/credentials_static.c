@@ -3,26 +3,24 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "builder/aws/aws_environment.h"
+#include "builder/aws/aws_file.h"
+#include "builder/aws/aws_time.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
-void credentials_wipe_text(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
+#define CODE_MAX 64 /* letters of a code that are shown */
 
 void credentials_release(struct credentials *c)
 {
 	if (!c)
 		return;
-	credentials_wipe_text(c->access_key);
-	credentials_wipe_text(c->secret_key);
-	credentials_wipe_text(c->session_token);
+	aws_wipe_text(c->access_key);
+	aws_wipe_text(c->secret_key);
+	aws_wipe_text(c->session_token);
 	*c = (struct credentials){ 0 };
 }
 
@@ -58,6 +56,80 @@ int credentials_set(struct credentials *c, const char *place,
 	c->secret_key = xstrdup(secret_key);
 	c->session_token = token && *token ? xstrdup(token) : NULL;
 	return 0;
+}
+
+void credentials_wipe_json(json_t *doc)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(doc, key, value)
+	{
+		/* Ours alone by now, whatever jansson's const says. */
+		if (json_is_string(value))
+			OPENSSL_cleanse((char *)json_string_value(value),
+					json_string_length(value));
+		else
+			credentials_wipe_json(value);
+	}
+}
+
+/* Does the document itself say that it is of use? */
+static int check_form(const json_t *doc, const struct credentials_form *form,
+		      const char *place, struct error *err)
+{
+	json_t *version = json_object_get(doc, "Version");
+	const char *code = json_get_str(doc, "Code", "Success");
+	size_t letters;
+
+	if (form->version && json_integer_value(version) != form->version)
+		return err_set(err, ERR_INVALID, "%s: Version is not %d", place,
+			       form->version);
+	if (!form->has_code || strcmp(code, "Success") == 0)
+		return 0;
+	letters = strspn(code, "abcdefghijklmnopqrstuvwxyz"
+			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	return err_set(err, ERR_DENIED, "%s: code %.*s", place,
+		       (int)(letters < CODE_MAX ? letters : CODE_MAX), code);
+}
+
+int credentials_read(const json_t *doc, const struct credentials_form *form,
+		     const char *place, struct credentials *ret,
+		     struct error *err)
+{
+	const char *expires = json_get_str(doc, "Expiration", NULL);
+	struct credentials c = { .source = form->source };
+	int r = check_form(doc, form, place, err);
+
+	if (r < 0)
+		return r;
+	if (!expires && form->must_expire)
+		return err_set(err, ERR_INVALID, "%s: no Expiration", place);
+	if (expires && !aws_time_parse(expires, &c.expires))
+		return err_set(err, ERR_INVALID, "%s: Expiration is not a time",
+			       place);
+	r = credentials_set(&c, place, json_get_str(doc, "AccessKeyId", NULL),
+			    json_get_str(doc, "SecretAccessKey", NULL),
+			    json_get_str(doc, form->token, NULL), err);
+	if (r == 0)
+		*ret = c;
+	return r;
+}
+
+int credentials_parse(struct slice text, const struct credentials_form *form,
+		      const char *place, struct credentials *ret,
+		      struct error *err)
+{
+	json_t *doc = json_loadb(text.ptr, text.len, 0, NULL);
+	int r;
+
+	if (json_is_object(doc))
+		r = credentials_read(doc, form, place, ret, err);
+	else
+		r = err_set(err, ERR_INVALID, "%s: not a JSON object", place);
+	credentials_wipe_json(doc);
+	json_decref(doc);
+	return r;
 }
 
 int credentials_from_variables(struct credentials *ret, struct error *err)

@@ -36,9 +36,11 @@ int server_spawn(struct server *s, const char *mode, const char *argument,
 		 struct error *err)
 {
 	const char *argv[] = { "slipway-worker", mode, argument, NULL };
+	auto_free const char **env = proc_env_with_aws(NULL);
 	struct proc_spec spec = {
 		.path = s->worker,
 		.argv = argv,
+		.env = env,
 		.death_signal = SIGTERM,
 		.fds = { { s->config_fd, WORKER_CONFIG_FD } },
 		.fds_count = 1,

@@ -133,6 +133,44 @@ static void gives_a_minimal_environment(void **state)
 	assert_non_null(strstr(buf_str(&out), "HOME=/nonexistent"));
 }
 
+/* `sh -c env` with what programs that talk to AWS get. */
+static void env_with_aws(const char *home, struct buf *out)
+{
+	const char *argv[] = { "sh", "-c", "env", NULL };
+	auto_free const char **env = proc_env_with_aws(home);
+	struct proc_spec spec = { .path = "/bin/sh", .argv = argv, .env = env };
+	struct error err;
+
+	assert_int_equal(
+		proc_run(&spec, slice_str(""), out, NULL, TIMEOUT_MS, &err), 0);
+}
+
+static void gives_aws_variables_when_asked(void **state)
+{
+	auto_buf struct buf out = BUF_INIT(OUT_MAX);
+
+	(void)state;
+	setenv("SECRET_OF_THE_PARENT", "x", 1);
+	setenv("AWS_REGION", "us-east-1", 1);
+	setenv("XAWS_REGION", "x", 1);
+	setenv("HOME", "/home/us", 1);
+	env_with_aws(NULL, &out);
+	assert_non_null(strstr(buf_str(&out), "AWS_REGION=us-east-1\n"));
+	assert_non_null(strstr(buf_str(&out), "LC_ALL=C.UTF-8\n"));
+	assert_non_null(strstr(buf_str(&out), "HOME=/home/us\n"));
+	assert_null(strstr(buf_str(&out), "HOME=/nonexistent"));
+	assert_null(strstr(buf_str(&out), "SECRET_OF_THE_PARENT"));
+	assert_null(strstr(buf_str(&out), "XAWS_REGION"));
+	buf_reset(&out);
+	env_with_aws("/home/them", &out);
+	assert_non_null(strstr(buf_str(&out), "HOME=/home/them\n"));
+	buf_reset(&out);
+	unsetenv("HOME");
+	env_with_aws(NULL, &out);
+	assert_non_null(strstr(buf_str(&out), "HOME=/nonexistent\n"));
+	unsetenv("AWS_REGION");
+}
+
 static void gives_listed_fds_only(void **state)
 {
 	auto_buf struct buf out = BUF_INIT(OUT_MAX);
@@ -253,6 +291,7 @@ int main(void)
 		cmocka_unit_test(kills_what_takes_too_long),
 		cmocka_unit_test(says_which_program_is_missing),
 		cmocka_unit_test(gives_a_minimal_environment),
+		cmocka_unit_test(gives_aws_variables_when_asked),
 		cmocka_unit_test(gives_listed_fds_only),
 		cmocka_unit_test(places_fds_that_swap_numbers),
 		cmocka_unit_test(resets_signals),

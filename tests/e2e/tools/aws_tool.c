@@ -1,13 +1,13 @@
 /*
  * aws_tool - makes calls through builder/aws/aws.h for shell tests.
  *
- *	aws_tool [-n TIMES] [-t CANCEL_MS] SERVICE OPERATION < INPUT.json
+ *	aws_tool [-k] [-n TIMES] [-t CANCEL_MS] SERVICE OPERATION < INPUT.json
  *
  * Prints the output as JSON.  A failure prints "error CODE MESSAGE" and, when
  * the service answered, "status", "code", "message" and "request_id" lines,
  * and exits with the number of the code.  -n makes the call so often in one
- * session (one line of output each, until one fails); -t cancels after so
- * many milliseconds.  SERVICE is an IAM prefix.
+ * session (until one fails, or with -k all of them); -t cancels after so many
+ * milliseconds.  SERVICE is an IAM prefix.
  */
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -18,6 +18,7 @@
 #include <string.h>
 
 static int64_t cancel_at;
+static bool keep_going;
 
 static bool is_canceled(void *ctx)
 {
@@ -45,13 +46,14 @@ static int fail(const struct aws *a, int r, const struct error *err)
 }
 
 static int call(struct aws *a, int service, const char *operation,
-		const json_t *input, struct error *err)
+		const json_t *input)
 {
 	json_auto_t *output = NULL;
-	int r = aws_call(a, service, operation, input, &output, err);
+	struct error err;
+	int r = aws_call(a, service, operation, input, &output, &err);
 
 	if (r < 0)
-		return r;
+		return fail(a, r, &err);
 	json_dumpf(output, stdout, JSON_COMPACT | JSON_SORT_KEYS);
 	putchar('\n');
 	return 0;
@@ -70,10 +72,10 @@ static int run(int service, const char *operation, long times)
 		return 100;
 	}
 	r = aws_open(&options, &a, &err);
-	while (r == 0 && times-- > 0)
-		r = call(a, service, operation, input, &err);
 	if (r < 0)
-		r = fail(a, r, &err);
+		return fail(a, r, &err);
+	for (; times > 0 && (r == 0 || keep_going); times--)
+		r = call(a, service, operation, input);
 	aws_close(a);
 	return r;
 }
@@ -84,17 +86,20 @@ int main(int argc, char **argv)
 	int opt;
 	int service;
 
-	while ((opt = getopt(argc, argv, "+n:t:")) != -1) {
+	while ((opt = getopt(argc, argv, "+kn:t:")) != -1) {
 		if (opt == 'n')
 			times = strtol(optarg, NULL, 10);
+		else if (opt == 'k')
+			keep_going = true;
 		else if (opt == 't')
 			cancel_at = clock_ms() + strtol(optarg, NULL, 10);
 		else
 			return 100;
 	}
 	if (argc - optind != 2) {
-		fprintf(stderr, "usage: aws_tool [-n TIMES] [-t CANCEL_MS] "
-				"SERVICE OPERATION < INPUT.json\n");
+		fprintf(stderr,
+			"usage: aws_tool [-k] [-n TIMES] "
+			"[-t CANCEL_MS] SERVICE OPERATION < INPUT.json\n");
 		return 100;
 	}
 	service = find_service(argv[optind]);
