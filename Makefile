@@ -23,7 +23,7 @@ RUN_DEPS   = git haproxy docker.io|dockerd iptables busybox-static \
 TEST_DEPS  = libcmocka-dev perl python3 python3-paramiko python3-dulwich \
 	dropbear-bin putty-tools libjgit-java default-jdk-headless \
 	docker-registry apache2-utils openssh-server sqlite3 jq wrk \
-	iproute2 python3-botocore
+	iproute2 awscli python3-boto3 python3-botocore util-linux
 CHECK_DEPS = clang-format-14 cppcheck python3
 FUZZ_DEPS  = clang-14 libclang-rt-14-dev
 

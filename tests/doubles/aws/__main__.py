@@ -91,8 +91,7 @@ def write_ready(path, values):
 def stop(world, servers):
     world.stopping.set()
     for server in servers:
-        server.shutdown()
-        server.server_close()
+        server.end()
     for service in reversed(world.services.values()):
         try:
             service.stop()

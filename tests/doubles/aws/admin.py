@@ -29,7 +29,7 @@ class AdminHandler(Handler):
         try:
             value = json.loads(body) if body else {}
             query = dict(urllib.parse.parse_qsl(url.query))
-            self.reply_json(200, action(query, value) or {})
+            self.reply_json(200, action(query, value))
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             self.reply_json(400, {"error": str(e)})
 

@@ -47,6 +47,9 @@ class Request:
 class Service:
     id = None  # botocore's service name: "ecs", "ecr", "elbv2", "logs"
 
+    # Members of the models that would be ignored, by operation: refused.
+    unsupported = {}
+
     def __init__(self, world):
         """Keep no reference to other services here: use world.* later."""
         self.world = world

@@ -2,8 +2,10 @@
 
 A fault is a JSON object:
   kind         one of the table below, or a word that a part asks for
-  service      "ecs"; any when absent
-  operation    "UpdateService"; any when absent
+  service      "ecs"; any API when absent; "registry" for the data plane of
+               ECR, "metadata" for credentials of instances and containers
+  operation    "UpdateService", "PUT manifests", a path of the metadata; any
+               when absent
   subject      what take() is asked about (a task family, a container name)
   skip         let that many matching calls pass first
   times        then strike that often; for ever when absent
@@ -68,8 +70,10 @@ class Faults:
 
     def of_request(self, service, operation):
         """The fault that hits this call, or None."""
+        api = service not in ("registry", "metadata")
         return self.first(lambda f: f["kind"] in REQUEST_KINDS
-                          and f.get("service", service) == service
+                          and f.get("service", service if api else None)
+                          == service
                           and f.get("operation", operation) == operation)
 
     def take(self, kind, subject=None):

@@ -141,6 +141,7 @@ class Call:
         operation = self.model.operation(self.name)
         self.params = self.format.parse(operation.input_shape, self.raw.body)
         self.model.check_input(self.name, self.params)
+        self.supported()
         request = Request(self.model.name, self.name,
                           {n.lower(): v for n, v in self.raw.headers})
         request.id = self.id
@@ -159,6 +160,16 @@ class Call:
             raise RuntimeError(f"{self.name} answers what its model forbids:"
                                f" {'; '.join(problems)}")
         return self.format.reply(self.model, self.name, result, self.id)
+
+    def supported(self):
+        """Nothing is taken in silence and then ignored."""
+        service = self.world.services[self.model.name]
+        members = service.unsupported.get(self.name, set()) \
+            & set(self.params)
+        if members:
+            raise AwsError(models.VALIDATION_CODE[self.model.name],
+                           "the double does not support "
+                           + ", ".join(sorted(members)))
 
     def shown_params(self):
         if self.params is None:

@@ -65,6 +65,10 @@ class MetadataHandler(Handler):
             self.reset()
         elif fault and fault["kind"].startswith("http-"):
             self.text(int(fault["kind"][5:]), "unavailable")
+        elif fault and fault["kind"] == "error":
+            # As IMDS tells of a role that cannot be assumed: with 200.
+            self.reply_json(200, {"Code": fault["code"],
+                                  "Message": fault.get("message", "")})
         elif self.path == "/latest/api/token":
             self.give_token(metadata)
         elif self.command != "GET":

@@ -25,6 +25,8 @@ MAX_MANIFEST = 4 * 1024 * 1024
 HOP = {"connection", "transfer-encoding", "content-length", "authorization",
        "host", "keep-alive", "te", "upgrade", "date", "expect"}
 
+EXPIRED = (403, "DENIED", "Your authorization token has expired. "
+           "Reauthenticate and try again.")
 CONFIG = """\
 version: 0.1
 log:
@@ -95,8 +97,7 @@ class Registry:
 
     def stop(self):
         if self.server:
-            self.server.shutdown()
-            self.server.server_close()
+            self.server.end()
         if self.child:
             self.stop_child()
 
@@ -171,8 +172,7 @@ class RegistryHandler(web.Handler):
         if user != "AWS" or state == "unknown":
             raise Refused(401, "UNAUTHORIZED", "Not Authorized")
         if state == "expired":
-            raise Refused(403, "DENIED", "Your authorization token has "
-                          "expired. Reauthenticate and try again.")
+            raise Refused(*EXPIRED)
 
     def faults(self, name, kind, note):
         operation = f"{self.command} {kind}"
@@ -182,8 +182,15 @@ class RegistryHandler(web.Handler):
         note["fault"] = fault["kind"]
         if fault["kind"] == "delay":
             self.world.stopping.wait(fault.get("seconds", 1))
+        elif fault["kind"] == "reset":
+            self.reset()
+            raise ConnectionResetError
         elif fault["kind"].startswith("http-"):
             raise Refused(int(fault["kind"][5:]), "UNKNOWN", "unavailable")
+        elif fault["kind"] == "throttle":
+            raise Refused(429, "TOOMANYREQUESTS", "Rate exceeded")
+        elif fault["kind"] == "expired-token":
+            raise Refused(*EXPIRED)
         elif fault["kind"] == "access-denied":
             action = "ecr:PutImage" if self.command == "PUT" else \
                 "ecr:BatchGetImage"
@@ -191,9 +198,6 @@ class RegistryHandler(web.Handler):
                           f"{self.world.account}:user/slipway is not "
                           f"authorized to perform: {action} on resource: "
                           f"{self.world.arn('ecr', 'repository/' + name)}")
-        elif fault["kind"] == "reset":
-            self.reset()
-            raise ConnectionResetError
 
     def repository(self, name):
         found = self.server.registry.ecr.repositories.get(name)

@@ -85,12 +85,19 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, world, handler, port=0):
         self.world = world
+        self.thread = None
         super().__init__(("127.0.0.1", port), handler)
         self.address = f"127.0.0.1:{self.server_address[1]}"
 
     def begin(self):
-        threading.Thread(target=self.serve_forever, args=(0.05,),
-                         daemon=True).start()
+        self.thread = threading.Thread(target=self.serve_forever,
+                                       args=(0.05,), daemon=True)
+        self.thread.start()
+
+    def end(self):
+        if self.thread:
+            self.shutdown()  # waits for ever for what never began
+        self.server_close()
 
     def handle_error(self, request, client_address):
         """A client that went away is no news; the rest is told."""

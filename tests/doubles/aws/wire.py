@@ -2,11 +2,14 @@
 import base64
 import datetime
 import json
+import re
 import urllib.parse
 from xml.sax.saxutils import escape
 
 import models
 from core import AwsError
+
+STAMP = re.compile(rb'"\\u0001(-?[0-9.]+E-?[0-9]+)"')
 
 
 class Json:
@@ -30,15 +33,20 @@ class Json:
     def reply(model, operation, result, request_id):
         if model.operation(operation).output_shape is None:
             return b""
-        return json.dumps(plain(result)).encode()
+        return STAMP.sub(rb"\1", json.dumps(plain(result)).encode())
 
     @staticmethod
     def error(model, error, request_id):
-        body = {"__type": error.code, "message": error.message}
-        if error.code == "AccessDeniedException":
-            # As AWS does for this one: a capital, and a namespace.
-            body = {"__type": "com.amazon.coral.service#" + error.code,
-                    "Message": error.message}
+        """The forms differ: a namespace, a capital, no message at all."""
+        code = error.code
+        if code in models.COMMON_ERRORS:
+            code = "com.amazon.coral.service#" + code
+        body = {"__type": code}
+        capital = code.endswith(("#AccessDeniedException",
+                                 "#SerializationException")) or \
+            (model is not None and model.name == "secretsmanager")
+        if error.message:
+            body["Message" if capital else "message"] = error.message
         return json.dumps(body).encode()
 
 
@@ -48,7 +56,9 @@ def plain(value):
     if isinstance(value, (list, tuple)):
         return [plain(member) for member in value]
     if isinstance(value, datetime.datetime):
-        return round(value.timestamp(), 3)
+        # AWS's form is 1.4822E9; json.dumps() would write it otherwise.
+        digits, _, exponent = f"{value.timestamp():.12E}".partition("E")
+        return f"\x01{digits.rstrip('0').rstrip('.')}E{int(exponent)}"
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return value
@@ -61,7 +71,7 @@ class Query:
 
     @staticmethod
     def parse(shape, body):
-        form = dict(urllib.parse.parse_qsl(body.decode(),
+        form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace"),
                                            keep_blank_values=True))
         form.pop("Action", None)
         form.pop("Version", None)

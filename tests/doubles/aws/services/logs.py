@@ -56,6 +56,12 @@ class Group:
 
 class Logs(Service):
     id = "logs"
+    unsupported = {
+        "CreateLogGroup": {"kmsKeyId"},
+        "DescribeLogGroups": {"accountIdentifiers", "includeLinkedAccounts"},
+        "GetLogEvents": {"unmask"},
+        "FilterLogEvents": {"unmask"},
+    }
 
     def __init__(self, world):
         super().__init__(world)

@@ -54,6 +54,8 @@ class Secret:
 
 class SecretsManager(Service):
     id = "secretsmanager"
+    unsupported = {"CreateSecret": {"AddReplicaRegions",
+                                    "ForceOverwriteReplicaSecret"}}
 
     def __init__(self, world):
         super().__init__(world)
@@ -189,7 +191,7 @@ class SecretsManager(Service):
             secret = self.find(params["SecretId"])
             self.add_version(secret, token, content, labels)
             return {"ARN": secret.arn, "Name": secret.name,
-                    "VersionId": token, "VersionStages": secret.stages(token)}
+                    "VersionId": token, **self.staged(secret, token)}
 
     def UpdateSecretVersionStage(self, params, request):
         label = params["VersionStage"]
@@ -238,8 +240,14 @@ class SecretsManager(Service):
             secret.accessed = self.now()
             return {"ARN": secret.arn, "Name": secret.name,
                     "VersionId": version_id, **version["content"],
-                    "VersionStages": secret.stages(version_id),
+                    **self.staged(secret, version_id),
                     "CreatedDate": version["created"]}
+
+    @staticmethod
+    def staged(secret, version_id):
+        """The member VersionStages, which is never an empty list."""
+        stages = secret.stages(version_id)
+        return {"VersionStages": stages} if stages else {}
 
     def DescribeSecret(self, params, request):
         with self.lock:
@@ -264,12 +272,11 @@ class SecretsManager(Service):
             secret = self.find(params["SecretId"], even_deleted=True)
             found = []
             for version_id, version in secret.versions.items():
-                stages = secret.stages(version_id)
-                if not stages and not params.get("IncludeDeprecated"):
-                    continue
-                found.append({"VersionId": version_id,
-                              "CreatedDate": version["created"],
-                              **({"VersionStages": stages} if stages else {})})
+                staged = self.staged(secret, version_id)
+                if staged or params.get("IncludeDeprecated"):
+                    found.append({"VersionId": version_id,
+                                  "CreatedDate": version["created"],
+                                  **staged})
             start = int(params.get("NextToken", "0"))
             end = start + params.get("MaxResults", 100)
             reply = {"ARN": secret.arn, "Name": secret.name,

@@ -12,6 +12,7 @@ NAME = re.compile(r"[A-Za-z0-9_.\-/]+")
 
 class Ssm(Service):
     id = "ssm"
+    unsupported = {"PutParameter": {"AllowedPattern", "Policies"}}
 
     def __init__(self, world):
         super().__init__(world)

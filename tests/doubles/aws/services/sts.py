@@ -14,6 +14,10 @@ ISSUER = "https://token.actions.example"
 
 class Sts(Service):
     id = "sts"
+    unsupported = {
+        "AssumeRole": {"SerialNumber", "TokenCode", "Policy", "PolicyArns"},
+        "AssumeRoleWithWebIdentity": {"ProviderId", "Policy", "PolicyArns"},
+    }
 
     def start(self):
         """A web identity token in a file, as EKS and CI systems leave it."""
@@ -32,8 +36,13 @@ class Sts(Service):
         return {"WEB_IDENTITY_TOKEN_FILE": self.token_file}
 
     def GetCallerIdentity(self, params, request):
+        name = request.access_key[4:]
+        if ":assumed-role/" in request.principal:
+            user = f"AROA{name}:{request.principal.rpartition('/')[2]}"
+        else:
+            user = "AIDA" + name
         return {"Account": self.world.account, "Arn": request.principal,
-                "UserId": request.access_key}
+                "UserId": user}
 
     def role_name(self, params, request):
         match = ROLE_ARN.fullmatch(params["RoleArn"])
