@@ -33,9 +33,10 @@ stop_double() {
 	poll_until 60 gone "$DOUBLE_PID" || kill -9 "$DOUBLE_PID"
 }
 
+# Its code 254 is an answer, not a death.
 cli() {
 	AWS_PAGER= /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" \
-		--output json "$@"
+		--output json "$@" || return 1
 }
 
 # ecs OPERATION JSON: the reply; fails unless 200, and shows the error
@@ -54,12 +55,13 @@ admin() { # METHOD PATH [JSON]
 # definition FAMILY COMMAND [CONTAINER-MEMBERS]: registers; prints the ARN
 definition() {
 	jq -n --arg family "$1" --arg command "$2" --arg role "$ROLE" \
+		--arg image "$IMAGE@$DIGEST" \
 		--argjson more "${3:-{\}}" '{
 		family: $family, networkMode: "awsvpc", cpu: "256",
 		memory: "512", requiresCompatibilities: ["FARGATE"],
 		executionRoleArn: $role,
 		containerDefinitions: [{
-			name: "web", image: "slipway/busybox:latest",
+			name: "web", image: $image,
 			command: ["sh", "-c", $command], stopTimeout: 2,
 			portMappings: [{containerPort: 8080}],
 			logConfiguration: {logDriver: "awslogs", options: {
@@ -75,7 +77,7 @@ definition() {
 # A page that says $2 for service $1; its containers carry it as a label.
 web() {
 	definition "$1" "mkdir -p /tmp/w/cgi-bin && echo $2 >/tmp/w/index.html &&
-		printf '#!/bin/sh\nsleep 3\necho; echo slow $2\n' \
+		printf '#!/bin/sh\nsleep 3\nprintf \"Content-Type: text/plain\\\\r\\\\n\\\\r\\\\nslow $2\"\n' \
 			>/tmp/w/cgi-bin/slow && chmod +x /tmp/w/cgi-bin/slow &&
 		echo serving $2 && exec httpd -f -p 8080 -h /tmp/w" \
 		"{\"dockerLabels\": {\"version\": \"$2\"}}"
@@ -140,7 +142,7 @@ every_stopped() {
 # What Docker runs for a service: the versions, one a line, sorted.
 running() {
 	api GET "/containers/json?filters=%7B%22label%22%3A%5B%22slipway.double%3D$DOUBLE_ID%22%2C%22slipway.double.service%3D$1%22%2C%22slipway.double.container%3Dweb%22%5D%7D" |
-		jq -r '.[].Labels.version // "none"' | sort | tr '\n' ' '
+		jq -r '.[] | .Labels.version // "none"' | sort | tr '\n' ' '
 }
 
 runs() { # SERVICE VERSION…
@@ -177,6 +179,29 @@ test_expect_success 'the double starts, with a cluster and a listener' '
 	cli logs create-log-group --log-group-name /app
 '
 
+# Pushes the base image as app/web; the engine tells its digest.
+push_image() {
+	local uri=$1
+	cli ecr get-authorization-token --query \
+		'authorizationData[0].authorizationToken' | tr -d '"' |
+		base64 -d | jq -Rr --arg server "${uri%%/*}" '{username: "AWS",
+		password: ltrimstr("AWS:"), serveraddress: $server} |
+		@base64 | gsub("\\+"; "-") | gsub("/"; "_") |
+		"X-Registry-Auth: " + .' >"$TRASH/auth" &&
+		api POST "/images/$BASE_IMAGE/tag?repo=$uri&tag=1" &&
+		api POST "/images/$uri/push?tag=1" -H "@$TRASH/auth" \
+			>"$TRASH/pushed" &&
+		api DELETE "/images/$uri:1" >"$TRASH/out"
+	DIGEST=$(jq -r '.aux.Digest // empty' "$TRASH/pushed")
+	[ -n "$DIGEST" ] || { cat "$TRASH/pushed"; return 1; }
+}
+
+test_expect_success 'an image is pushed to ECR' '
+	IMAGE=$(cli ecr create-repository --repository-name app/web \
+		--query repository.repositoryUri | tr -d \") &&
+	push_image "$IMAGE"
+'
+
 test_expect_success 'what it does not do, it says aloud' '
 	test_must_fail ecs ListServicesByNamespace "{}" >"$TRASH/out" &&
 	contains "$TRASH/out" UnknownOperationException &&
@@ -187,7 +212,10 @@ test_expect_success 'what it does not do, it says aloud' '
 	contains "$TRASH/out" privileged &&
 	test_must_fail definition odd true "{\"nosuch\": 1}" \
 		>"$TRASH/out" 2>&1 &&
-	contains "$TRASH/out" nosuch
+	contains "$TRASH/out" nosuch &&
+	test_must_fail ecs CreateService "{\"serviceName\": \"x\"}" \
+		>"$TRASH/out" &&
+	contains "$TRASH/out" ClusterNotFoundException
 '
 
 test_expect_success 'target groups and rules keep the rules of AWS' '
@@ -234,11 +262,12 @@ test_expect_success 'a service comes up behind the load balancer' '
 '
 
 test_expect_success 'a rolling deployment fails no request' '
-	second=$(web web two) &&
+	second=$(web web two) || return 1
 	wrk -t 1 -c 4 -d 20s -H "Host: web.example" \
 		"http://$LOAD_BALANCER/" >"$TRASH/wrk" 2>&1 &
 	wrk=$!
-	page web.example /cgi-bin/slow >"$TRASH/slow" &
+	curl -sf -H "Host: web.example" -o "$TRASH/slow" \
+		"http://$LOAD_BALANCER/cgi-bin/slow" &
 	slow=$!
 	GOOD=$(update web "$second") &&
 	poll_until 60 completed web && told web ".deployments[0].id ==
@@ -295,12 +324,33 @@ test_expect_success 'service deployments keep the history' '
 		.status == \"TRIGGERED\" and .threshold == 3"
 '
 
+# host_group NAME PRIORITY: a target group for NAME.example; prints the ARN
+host_group() {
+	local arn
+	arn=$(cli elbv2 create-target-group --name "$1" --protocol HTTP \
+		--port 80 --vpc-id vpc-0a1b2c3d --target-type ip \
+		--health-check-interval-seconds 10 --query \
+		'TargetGroups[0].TargetGroupArn' | tr -d '"') &&
+		cli elbv2 create-rule --listener-arn "$LISTENER_ARN" \
+			--priority "$2" --conditions \
+			"Field=host-header,Values=$1.example" --actions \
+			"Type=forward,TargetGroupArn=$arn" >"$TRASH/out" &&
+		echo "$arn"
+}
+
+# balanced GROUP: members of CreateService
+balanced() {
+	jq -n --arg group "$1" '{loadBalancers: [{targetGroupArn: $group,
+		containerName: "web", containerPort: 8080}]}'
+}
+
 # Each in its own service, at the same time.
+FAILING='crash nopull sick nosecret wrong'
 test_expect_success 'first deployments that fail have nowhere to go back to' '
 	none=sha256:$(printf %064d 0) &&
 	create crash "$(definition crash "exit 3")" >"$TRASH/out" &&
 	create nopull "$(definition nopull true "{\"image\":
-		\"127.0.0.1:1/none@$none\"}")" >"$TRASH/out" &&
+		\"$IMAGE@$none\"}")" >"$TRASH/out" &&
 	create sick "$(definition sick "exec sleep 1000" "{\"healthCheck\": {
 		\"command\": [\"CMD\", \"false\"], \"interval\": 5,
 		\"retries\": 2}}")" >"$TRASH/out" &&
@@ -308,7 +358,9 @@ test_expect_success 'first deployments that fail have nowhere to go back to' '
 		\"name\": \"KEY\", \"valueFrom\":
 		\"arn:aws:secretsmanager:us-east-1:123456789012:secret:none-AAAAAA\"
 		}]}")" >"$TRASH/out" &&
-	for service in crash nopull sick nosecret; do
+	create wrong "$(definition wrong "exec httpd -f -p 8080 -h /tmp")" \
+		"$(balanced "$(host_group wrong 6)")" >"$TRASH/out" &&
+	for service in $FAILING; do
 		poll_until 90 told $service "(.deployments | length) == 1 and
 			.deployments[0].rolloutState == \"FAILED\" and
 			.deployments[0].rolloutStateReason == \"ECS deployment circuit breaker: tasks failed to start.\"" ||
@@ -317,14 +369,14 @@ test_expect_success 'first deployments that fail have nowhere to go back to' '
 '
 
 test_expect_success 'they stall: nothing more is started' '
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		poll_until 30 runs $service || return 1
 	done &&
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		described $service | jq "[.events[].id]"
 	done >"$TRASH/before" &&
 	sleep 4 &&
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		runs $service && described $service | jq "[.events[].id]" ||
 			return 1
 	done >"$TRASH/after" &&
@@ -340,17 +392,20 @@ test_expect_success 'each says why, in the words of AWS' '
 		(.containers[0] | has(\"exitCode\") | not)" &&
 	has_event nosecret "was unable to place a task. Reason: ResourceInitializationError" &&
 	has_event sick "failed container health checks" &&
+	has_event wrong "is unhealthy in .target-group .*Health checks failed with these codes: .404" &&
+	stopped_tasks wrong | jq -e ".tasks | all(.stoppedReason |
+		startswith(\"Task failed ELB health checks in (target-group arn:\"))" &&
 	stopped_tasks sick | jq -e ".tasks | all(.stoppedReason ==
 		\"Task failed container health checks\")"
 '
 
 test_expect_success 'deleted services end as INACTIVE, without containers' '
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		ecs DeleteService "{\"cluster\": \"prod\",
 			\"service\": \"$service\", \"force\": true}" \
 			>"$TRASH/out" || return 1
 	done &&
-	for service in crash nopull sick nosecret; do
+	for service in $FAILING; do
 		poll_until 30 told $service ".status == \"INACTIVE\"" &&
 			runs $service || return 1
 	done &&
@@ -389,7 +444,9 @@ test_expect_success 'a count alone starts no deployment' '
 test_expect_success 'ordered misfortune: stuck in PENDING, no capacity' '
 	admin POST /faults "{\"kind\": \"stuck-pending\",
 		\"subject\": \"service:slow\"}" &&
-	create slow "$(web slow one)" >"$TRASH/out" &&
+	create slow "$(web slow one)" "{\"propagateTags\": \"SERVICE\",
+		\"tags\": [{\"key\": \"app\", \"value\": \"slow\"}]}" \
+		>"$TRASH/out" &&
 	poll_until 20 told slow ".pendingCount == 1" &&
 	sleep 2 && told slow ".runningCount == 0" && runs slow &&
 	admin DELETE /faults && poll_until 30 completed slow &&
@@ -401,6 +458,26 @@ test_expect_success 'ordered misfortune: stuck in PENDING, no capacity' '
 	poll_until 60 completed slow && runs slow two
 '
 
+test_expect_success 'its tasks carry the tags of the service' '
+	task=$(ecs ListTasks "{\"cluster\": \"prod\",
+		\"serviceName\": \"slow\"}" | jq -r ".taskArns[0]") &&
+	cli ecs describe-tasks --cluster prod --tasks "$task" --include TAGS |
+		jq -e ".tasks[0].tags == [{key: \"app\", value: \"slow\"}]"
+'
+
+test_expect_success 'percentages that leave no room are told of' '
+	ecs UpdateService "$(jq -n --arg definition "$(web slow three)" "{
+		cluster: \"prod\", service: \"slow\",
+		taskDefinition: \$definition, deploymentConfiguration: {
+		minimumHealthyPercent: 100, maximumPercent: 100}}")" &&
+	poll_until 20 has_event slow "was unable to stop or start tasks during a deployment because of the service deployment configuration" &&
+	runs slow two &&
+	ecs UpdateService "{\"cluster\": \"prod\", \"service\": \"slow\",
+		\"deploymentConfiguration\": {\"minimumHealthyPercent\": 0,
+		\"maximumPercent\": 100}}" &&
+	poll_until 60 completed slow && runs slow three
+'
+
 test_expect_success 'a deployment is stopped and goes back' '
 	update slow "$(definition slow "exec sleep 1000" "{\"healthCheck\":
 		{\"command\": [\"CMD\", \"false\"], \"interval\": 60}}")" &&
@@ -409,7 +486,7 @@ test_expect_success 'a deployment is stopped and goes back' '
 		jq -r ".serviceDeployments[0].serviceDeploymentArn") &&
 	ecs StopServiceDeployment "{\"serviceDeploymentArn\": \"$arn\",
 		\"stopType\": \"ROLLBACK\"}" &&
-	poll_until 60 completed slow && runs slow two &&
+	poll_until 60 completed slow && runs slow three &&
 	ecs DescribeServiceDeployments \
 		"{\"serviceDeploymentArns\": [\"$arn\"]}" | jq -e \
 		".serviceDeployments[0].status == \"ROLLBACK_SUCCESSFUL\""
@@ -484,7 +561,8 @@ test_expect_success 'the double did not break' '
 test_expect_success 'it ends and leaves nothing' '
 	stop_double &&
 	[ "$(left_over "containers/json?all=1&")" = 0 ] &&
-	[ "$(left_over "networks?")" = 0 ]
+	[ "$(left_over "networks?")" = 0 ] &&
+	test_must_fail api GET "/images/$IMAGE@$DIGEST/json"
 '
 
 test_done

@@ -124,6 +124,15 @@ def image(name):
     return call("GET", "/images/" + urllib.parse.quote(name) + "/json")
 
 
+def untag(name):
+    """The reference goes; the image too when that was its last."""
+    try:
+        call("DELETE", "/images/" + urllib.parse.quote(name))
+    except DockerError as e:
+        if e.status not in (404, 409):
+            raise
+
+
 # ---- containers ----
 
 def create(name, spec):

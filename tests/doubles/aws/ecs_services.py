@@ -51,7 +51,8 @@ class Services:
         self.check_service(params)
         with self.lock:
             definition = self.usable_definition(params["taskDefinition"])
-            self.check_network(definition, params.get("networkConfiguration"))
+            self.check_capacity(definition, params)
+            self.check_network(definition, params)
             self.check_load_balancers(definition,
                                       params.get("loadBalancers", []))
             known = self.known_service(cluster, name, params)
@@ -160,7 +161,7 @@ class Services:
                       **{m: params[m] for m in OF_DEPLOYMENT if m in params}}
             balancers = params.get("loadBalancers", service.load_balancers)
             definition = self.definitions[arn]
-            self.check_network(definition, config.get("networkConfiguration"))
+            self.check_network(definition, config)
             self.check_load_balancers(definition, balancers)
             self.change_settings(service, params)
             if params.get("forceNewDeployment") or \

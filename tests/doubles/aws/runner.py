@@ -58,9 +58,8 @@ class Task:
         self.cluster = cluster
         self.group = group              # "service:NAME" or "family:NAME"
         self.started_by = started_by
-        self.launch_type = "FARGATE"
+        self.config = {}                # launchType or strategy, network
         self.overrides = {}
-        self.network = {}
         self.load_balancers = []
         self.digests = {}               # shared by a deployment's tasks
         self.tags = []
@@ -73,15 +72,29 @@ class Task:
         self.stop_code = None
         self.stopped_reason = None
         self.running_since = None       # monotonic
+        self.service = None             # the scheduler's, if it is one's
         self.deployment = None
         self.verdict = None             # the scheduler's: healthy, failed
         self.ended_at = None            # monotonic
+        self.is_told = False            # its end was published
         self.stop_asked = threading.Event()
 
     @property
     def service_name(self):
         kind, _, name = self.group.partition(":")
         return name if kind == "service" else None
+
+    @property
+    def launch_type(self):
+        if self.capacity_provider:
+            return "FARGATE" if self.capacity_provider.startswith("FARGATE") \
+                else "EC2"
+        return self.config.get("launchType", "EC2")
+
+    @property
+    def capacity_provider(self):
+        strategy = self.config.get("capacityProviderStrategy")
+        return strategy[0]["capacityProvider"] if strategy else None
 
     @property
     def is_stopping(self):
@@ -115,6 +128,7 @@ class Runner:
         self.lock = threading.RLock()
         self.network = None
         self.cpus = 0
+        self.pulled = set()             # references, to be removed
 
     def open(self):
         docker_api.use(self.world.engine)
@@ -124,6 +138,8 @@ class Runner:
 
     def close(self):
         docker_api.remove_labelled(f"{LABEL}={self.ident}")
+        for image in self.pulled:
+            docker_api.untag(image)
 
     # ---- the life of a task ----
 
@@ -314,6 +330,7 @@ class Runner:
                 docker_api.image(image)     # what the engine has already
             else:
                 docker_api.pull(image, containers.registry_auth(credentials))
+                self.pulled.add(image)
             return None
         except DockerError as e:
             return e.message

@@ -139,8 +139,8 @@ class ServiceState:
 
 class Scheduler:
     def __init__(self, world, runner, definition_of, publish):
-        """`definition_of(arn)` gives a task definition; `publish()` is
-        called after each look."""
+        """`definition_of(arn)` gives a task definition; `publish(gone)` is
+        called after each look, with tasks to be told of no more."""
         self.world = world
         self.runner = runner
         self.lock = runner.lock
@@ -168,15 +168,17 @@ class Scheduler:
                 for service in self.services:
                     if service.status != "INACTIVE":
                         self.look(service)
-                self.forget_old()
-                self.publish()
+                self.publish(self.forget_old())
 
     def forget_old(self):
+        """Stopped tasks are told of for a while; those of no more."""
         kept = self.world.clock.constant("stopped-task")
         now = time.monotonic()
-        for t in [t for t in self.tasks.values()
-                  if t.ended_at and now - t.ended_at > kept]:
+        old = [t for t in self.tasks.values()
+               if t.ended_at and now - t.ended_at > kept]
+        for t in old:
             del self.tasks[t.id]
+        return old
 
     # ---- events ----
 
@@ -315,8 +317,8 @@ class Scheduler:
             return
         self.check_breaker(service)
         self.retire(service)
+        self.scale_in(service)
         if service.primary.state != "FAILED":
-            self.scale_in(service)
             self.place(service)
             self.stop_old(service)
         self.complete(service)
@@ -453,10 +455,10 @@ class Scheduler:
     def start_task(self, service, deployment):
         task = Task(self.definition_of(deployment.definition_arn),
                     service.cluster, "service:" + service.name, deployment.id)
+        task.service = service
         task.deployment = deployment
         task.digests = deployment.digests
-        task.network = deployment.config.get("networkConfiguration", {})
-        task.launch_type = deployment.config.get("launchType", "FARGATE")
+        task.config = deployment.config
         task.load_balancers = service.load_balancers
         service.tasks.append(task)
         self.tasks[task.id] = task

@@ -130,7 +130,8 @@ def task_view(arn, task):
            "attachments": [], "attributes": [], **task.times}
     if task.address:
         out["connectivity"] = "CONNECTED"
-        subnets = task.network.get("awsvpcConfiguration", {}).get("subnets")
+        network = task.config.get("networkConfiguration", {})
+        subnets = network.get("awsvpcConfiguration", {}).get("subnets")
         details = [("subnetId", subnets[0] if subnets else None),
                    ("privateIPv4Address", task.address)]
         out["attachments"] = [{
@@ -139,6 +140,7 @@ def task_view(arn, task):
             "details": [{"name": n, "value": v} for n, v in details if v]}]
     for member, value in (("cpu", d.get("cpu")), ("memory", d.get("memory")),
                           ("startedBy", task.started_by),
+                          ("capacityProviderName", task.capacity_provider),
                           ("stopCode", task.stop_code),
                           ("stoppedReason", task.stopped_reason)):
         if value is not None:

@@ -8,10 +8,10 @@ import re
 
 import views
 from core import AwsError, Service
-from ecs_services import Services
+from ecs_services import OF_DEPLOYMENT, Services
 from runner import Runner, Task
 from scheduler import Scheduler
-from task_definitions import TaskDefinitions
+from task_definitions import TaskDefinitions, client_error
 
 READ_LAG_SEED = 1
 RUN_MAX = 10
@@ -25,6 +25,14 @@ def invalid(text):
 
 class Ecs(TaskDefinitions, Services, Service):
     id = "ecs"
+    unsupported = {
+        "CreateCluster": {"capacityProviders", "serviceConnectDefaults",
+                          "defaultCapacityProviderStrategy"},
+        "RunTask": {"placementConstraints", "placementStrategy",
+                    "referenceId", "volumeConfigurations"},
+        "ListTasks": {"containerInstance", "launchType"},
+        "ListServices": {"launchType", "schedulingStrategy"},
+    }
 
     def __init__(self, world):
         super().__init__(world)
@@ -49,13 +57,37 @@ class Ecs(TaskDefinitions, Services, Service):
     def stop(self):
         self.runner.close()
 
-    def publish(self):
+    def publish(self, gone):
         """Under the lock, several times a second."""
+        for task in gone:
+            self.views.forget(self.task_arn(task))
+            self.tags.pop(self.task_arn(task), None)
         for service in self.scheduler.services:
             self.views.publish(service.arn, views.service_view(service))
         for task in self.scheduler.tasks.values():
+            if task.is_told:
+                continue
+            task.is_told = task.ended_at is not None
             arn = self.task_arn(task)
+            if arn not in self.tags:
+                self.tags[arn] = self.inherited_tags(task)
             self.views.publish(arn, views.task_view(arn, task))
+
+    def inherited_tags(self, task):
+        """Of a service's task."""
+        service = task.service
+        tags = []
+        if service.settings.get("enableECSManagedTags"):
+            tags = [{"key": "aws:ecs:clusterName",
+                     "value": task.cluster.rpartition("/")[2]},
+                    {"key": "aws:ecs:serviceName", "value": service.name}]
+        origin = service.settings.get("propagateTags")
+        if origin == "SERVICE":
+            tags += self.tags[service.arn]
+        elif origin == "TASK_DEFINITION":
+            tags += self.definitions[
+                task.definition["taskDefinitionArn"]].tags
+        return tags
 
     # ---- shared by the operations ----
 
@@ -94,8 +126,20 @@ class Ecs(TaskDefinitions, Services, Service):
                 used.add(s.completed.definition_arn)
         return used
 
-    def check_network(self, definition, config):
+    def check_capacity(self, definition, params):
+        launch_type = params.get("launchType")
+        if launch_type and params.get("capacityProviderStrategy"):
+            raise invalid("Specifying both a launch type and capacity "
+                          "provider strategy is not supported. Remove one "
+                          "and try again.")
+        if launch_type and launch_type not in \
+                definition.body["compatibilities"]:
+            raise client_error("Task definition does not support launch_type "
+                               f"{launch_type}.")
+
+    def check_network(self, definition, params):
         """Subnets and security groups are looked at by shape only."""
+        config = params.get("networkConfiguration")
         if definition.body["networkMode"] != "awsvpc":
             if config:
                 raise invalid("Network Configuration is not valid for the "
@@ -109,6 +153,11 @@ class Ecs(TaskDefinitions, Services, Service):
             raise invalid("subnets can have at most 16 items.")
         if len(vpc.get("securityGroups", [])) > 5:
             raise invalid("securityGroups can have at most 5 items.")
+        if vpc.get("assignPublicIp") == "ENABLED" and \
+           params.get("launchType", "EC2") == "EC2" and \
+           not params.get("capacityProviderStrategy"):
+            raise invalid("Assign public IP is not supported for this launch "
+                          "type.")
         for what, prefix, ids, code in (
                 ("subnet", "subnet", vpc["subnets"], "InvalidSubnetID"),
                 ("security group", "sg", vpc.get("securityGroups", []),
@@ -185,7 +234,8 @@ class Ecs(TaskDefinitions, Services, Service):
             if token in self.runs:
                 return self.runs[token]
             definition = self.usable_definition(params["taskDefinition"])
-            self.check_network(definition, params.get("networkConfiguration"))
+            self.check_capacity(definition, params)
+            self.check_network(definition, params)
             self.check_overrides(definition, params.get("overrides", {}))
             size = params.get("count", 1)
             if not 1 <= size <= RUN_MAX:
@@ -219,11 +269,12 @@ class Ecs(TaskDefinitions, Services, Service):
                                "family:" + definition.body["family"]),
                     params.get("startedBy"))
         task.overrides = params.get("overrides", {})
-        task.network = params.get("networkConfiguration", {})
-        task.launch_type = params.get("launchType", "FARGATE")
+        task.config = {m: params[m] for m in OF_DEPLOYMENT if m in params}
         self.scheduler.tasks[task.id] = task
         arn = self.task_arn(task)
-        self.tags[arn] = params.get("tags", [])
+        self.tags[arn] = params.get("tags", []) + (
+            definition.tags if params.get("propagateTags") ==
+            "TASK_DEFINITION" else [])
         self.runner.launch(task, lambda t: None, lambda t: None,
                            self.scheduler.note_stopped)
         return views.task_view(arn, task)

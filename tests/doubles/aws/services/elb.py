@@ -116,6 +116,15 @@ def values_of(condition):
 
 class Elb(Service):
     id = "elbv2"
+    unsupported = {
+        "CreateTargetGroup": {"ProtocolVersion", "IpAddressType",
+                              "HealthCheckEnabled"},
+        "DescribeTargetHealth": {"Targets"},
+        "DescribeTargetGroups": {"Marker", "PageSize"},
+        "DescribeRules": {"Marker", "PageSize"},
+        "DescribeListeners": {"Marker", "PageSize"},
+        "DescribeLoadBalancers": {"Marker", "PageSize"},
+    }
 
     def __init__(self, world):
         super().__init__(world)
@@ -252,7 +261,8 @@ class Elb(Service):
             if member not in params:
                 raise AwsError("ValidationError", f"A {member} must be "
                                "specified")
-        if params["Protocol"] != "HTTP":
+        if params["Protocol"] != "HTTP" or \
+           params.get("HealthCheckProtocol", "HTTP") != "HTTP":
             raise AwsError("ValidationError", "The double speaks HTTP only")
         name = params["Name"]
         with self.lock:
@@ -282,6 +292,8 @@ class Elb(Service):
                 if len(groups) < len(names):
                     raise AwsError("TargetGroupNotFound",
                                    "One or more target groups not found")
+            if "LoadBalancerArn" in params:
+                groups = [g for g in groups if self.is_attached(g.arn)]
             return {"TargetGroups": [
                 g.describe([self.balancer_arn] if self.is_attached(g.arn)
                            else []) for g in groups]}
