@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "builder/aws/aws.h"
 #include "builder/aws/cloudwatch_logs.h"
+#include "builder/rollout/log_share.h"
 #include "builder/rollout/log_stamp.h"
 #include "builder/rollout/target.h"
 
@@ -29,6 +30,7 @@
 #define POLL_MS		2000
 #define POLL_SLOW_MS	30000
 #define FAILING_MS	MINUTE_MS
+#define SEEN_KEEP	20000 /* lines remembered, before old ones are dropped */
 #define TASK_DIGITS	8
 #define TASK_DIGITS_MIN 4
 #define SERVICES_BATCH	10
@@ -41,11 +43,13 @@ struct reader {
 	char *stream_prefix; /* "web/"; NULL = all */
 	char *task;	     /* first digits of a task's id; NULL = all */
 	struct log_pile pile;
-	struct cloudwatch_seen seen;
-	int64_t newest_ms;   /* of all lines; 0 = none */
-	int64_t known_ms;    /* no line from before is new */
-	bool is_muted;	     /* read to know it, not to show it */
-	bool has_complained; /* that events cannot be read */
+	struct cloudwatch_seen seen; /* lines */
+	struct cloudwatch_seen told; /* events of services */
+	int64_t newest_ms;	     /* of all lines; 0 = none */
+	int64_t known_ms;	     /* no line from before is new */
+	bool is_muted;		     /* read to know it, not to show it */
+	struct log_share share;	     /* path NULL = none */
+	bool has_complained;	     /* that events cannot be read */
 };
 
 static void reader_release(struct reader *rd)
@@ -54,6 +58,8 @@ static void reader_release(struct reader *rd)
 	free(rd->task);
 	log_pile_release(&rd->pile);
 	cloudwatch_seen_release(&rd->seen);
+	cloudwatch_seen_release(&rd->told);
+	log_share_close(&rd->share);
 }
 
 static int64_t now_ms(void)
@@ -121,17 +127,22 @@ static int choose_process(struct reader *rd, struct error *err)
 	return 0;
 }
 
-static bool is_meant(const struct reader *rd, const struct cloudwatch_event *e)
+static bool has_text(const struct reader *rd, const struct cloudwatch_event *e)
 {
 	const char *text = rd->options->grep;
 
+	return !text ||
+	       (e->message.len &&
+		memmem(e->message.ptr, e->message.len, text, strlen(text)));
+}
+
+static bool is_meant(const struct reader *rd, const struct cloudwatch_event *e)
+{
 	if (rd->stream_prefix && !slice_starts(e->stream, rd->stream_prefix))
 		return false;
 	if (rd->task && !slice_starts(last_part(e->stream), rd->task))
 		return false;
-	return !text ||
-	       (e->message.len &&
-		memmem(e->message.ptr, e->message.len, text, strlen(text)));
+	return has_text(rd, e);
 }
 
 /* ---- lines ---- */
@@ -150,13 +161,6 @@ static void add_line(struct reader *rd, int64_t time_ms, const char *label,
 	log_pile_add(&rd->pile, stamp, buf_detach(&line));
 }
 
-/* Is it one to show?  Remembers it. */
-static bool is_new(struct reader *rd, const struct cloudwatch_event *e)
-{
-	return cloudwatch_seen_add(&rd->seen, e) && !rd->is_muted &&
-	       is_meant(rd, e);
-}
-
 static int on_event(void *ctx, const struct cloudwatch_event *e)
 {
 	auto_buf struct buf label = BUF_INIT(160);
@@ -164,7 +168,8 @@ static int on_event(void *ctx, const struct cloudwatch_event *e)
 
 	if (e->time_ms > rd->newest_ms)
 		rd->newest_ms = e->time_ms;
-	if (e->time_ms < rd->known_ms || !is_new(rd, e))
+	if (e->time_ms < rd->known_ms || !cloudwatch_seen_add(&rd->seen, e) ||
+	    rd->is_muted || !is_meant(rd, e))
 		return 0;
 	ecs_log_label(e->stream, &label);
 	add_line(rd, e->time_ms, buf_str(&label), e->message);
@@ -202,7 +207,9 @@ static void add_service_event(struct reader *rd, const json_t *doc)
 		.id = json_get_str(doc, "id", ""),
 	};
 
-	if (e.time_ms >= rd->options->since * 1000 && is_new(rd, &e))
+	/* Every time all of the last hundred come. */
+	if (cloudwatch_seen_add(&rd->told, &e) && !rd->is_muted &&
+	    e.time_ms >= rd->options->since * 1000 && has_text(rd, &e))
 		add_line(rd, e.time_ms, "ecs", e.message);
 }
 
@@ -333,6 +340,7 @@ static int read_past(struct reader *rd, size_t tail, struct error *err)
 	rd->is_muted = tail == 0;
 	if (tail == 0)
 		since_ms = now_ms() - SKEW_MS;
+	rd->known_ms = since_ms;
 	if (rd->wants_lines && (tail == 0 || tail == LINES_MAX))
 		r = read_lines(rd, since_ms, 0, err);
 	else if (rd->wants_lines)
@@ -345,23 +353,66 @@ static int read_past(struct reader *rd, size_t tail, struct error *err)
 
 /* ---- what comes ---- */
 
-static int read_news(struct reader *rd, struct error *err)
+/* Where what is not known yet may begin. */
+static int64_t news_begin(const struct reader *rd)
 {
 	int64_t now = now_ms();
-	int64_t from_ms =
-		(rd->newest_ms < now ? rd->newest_ms : now) - OVERLAP_MS;
-	int r = 0;
+	int64_t newest = rd->newest_ms < now ? rd->newest_ms : now;
 
 	/* A quiet app: not all the time since its last line each time. */
-	if (from_ms < now - SKEW_MS)
-		from_ms = now - SKEW_MS;
-	if (from_ms < rd->known_ms)
-		from_ms = rd->known_ms;
-	if (rd->wants_lines)
-		r = read_lines(rd, from_ms, 0, err);
+	return newest - OVERLAP_MS > now - SKEW_MS ? newest - OVERLAP_MS
+						   : now - SKEW_MS;
+}
+
+/* Of all processes, for everybody. */
+static int read_for_all(void *ctx, cloudwatch_sink sink, void *sink_ctx,
+			struct error *err)
+{
+	const struct reader *rd = ctx;
+	const struct cloudwatch_query query = {
+		.group = rd->source->group,
+		.from_ms = news_begin(rd),
+	};
+	int r = cloudwatch_search(rd->source->aws, &query, 0, sink, sink_ctx,
+				  err);
+
+	return r < 0 && r != -ERR_NOTFOUND ? r : 0;
+}
+
+static int read_new_lines(struct reader *rd, int wait_ms, struct error *err)
+{
+	bool is_lost = true;
+	int64_t from_ms = news_begin(rd);
+	int r = 0;
+
+	if (rd->share.path)
+		r = log_share_poll(&rd->share, wait_ms, read_for_all, on_event,
+				   rd, &is_lost, err);
+	if (r < 0 || !is_lost)
+		return r;
+	return read_lines(rd, from_ms > rd->known_ms ? from_ms : rd->known_ms,
+			  0, err);
+}
+
+static int read_news(struct reader *rd, int wait_ms, struct error *err)
+{
+	int r = rd->wants_lines ? read_new_lines(rd, wait_ms, err) : 0;
+
 	if (r == 0)
 		r = read_events(rd, err);
+	if (rd->seen.count > SEEN_KEEP)
+		cloudwatch_seen_forget(&rd->seen, news_begin(rd) - OVERLAP_MS);
 	return r;
+}
+
+static int open_share(struct reader *rd, struct error *err)
+{
+	auto_free char *key = xasprintf("%s %s", aws_region(rd->source->aws),
+					rd->source->group);
+
+	if (!rd->source->folder || !rd->wants_lines)
+		return 0;
+	return log_share_open(&rd->share, rd->source->folder, key, err);
 }
 
 /* Being throttled is no failure: everybody asks less often then. */
@@ -377,12 +428,13 @@ static int follow(struct reader *rd, int (*sink)(void *ctx, struct slice line),
 {
 	int64_t good_ms = clock_ms();
 	int wait_ms = POLL_MS;
+	int r = open_share(rd, err);
 
+	if (r < 0)
+		return r;
 	for (;;) {
-		int r;
-
 		poll(NULL, 0, wait_ms);
-		r = read_news(rd, err);
+		r = read_news(rd, wait_ms, err);
 		if (r == 0)
 			good_ms = clock_ms();
 		/* What was read before a failure is given out, too. */

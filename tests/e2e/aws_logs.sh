@@ -42,6 +42,24 @@ count_of() { # TEXT: how often it was printed by the follower
 	grep -cF "$1" "$TRASH/followed"
 }
 
+# A follower with -n 0 knows what was there before it: lines "marker" until
+# one of them is new to $TRASH/NAME.
+awaits() { # NAME STREAM
+	local i
+	for i in $(seq 40); do
+		put "$2" $(date +%s) marker >/dev/null
+		sleep 0.5
+		grep -q marker "$TRASH/$1" && return
+	done
+	echo "$1 does not follow"
+	return 1
+}
+
+# How many lines, without those.
+lines_of() { # NAME
+	grep -vc marker "$TRASH/$1"
+}
+
 stop_following() {
 	kill $FOLLOWER && wait $FOLLOWER
 	true
@@ -135,13 +153,13 @@ test_expect_success 'a stream that never comes is waited for, but not for ever' 
 '
 
 test_expect_success 'following starts with what comes, and prints it once' '
-	follow -n 0 && sleep 3 && put $WEB $(date +%s) first &&
+	follow -n 0 && awaits followed $WEB && put $WEB $(date +%s) first &&
 	put $WORKER $(($(date +%s) - 20)) belated &&
 	poll_until 20 grep -q first "$TRASH/followed" &&
 	poll_until 20 grep -q belated "$TRASH/followed" &&
 	put $WEB $(date +%s) second &&
 	poll_until 20 grep -q second "$TRASH/followed" && sleep 4 &&
-	[ "$(wc -l <"$TRASH/followed")" = 3 ]
+	[ "$(lines_of followed)" = 3 ]
 '
 
 test_expect_success 'throttling makes it ask less often, and loses nothing' '
@@ -159,16 +177,73 @@ test_expect_success 'so do errors of the service' '
 		\"operation\": \"FilterLogEvents\", \"times\": 4}" &&
 	put $WEB $(date +%s) fourth &&
 	poll_until 60 grep -q fourth "$TRASH/followed" &&
-	[ "$(wc -l <"$TRASH/followed")" = 5 ] && admin DELETE /faults &&
+	[ "$(lines_of followed)" = 5 ] && admin DELETE /faults &&
 	stop_following
 '
 
 test_expect_success 'following starts with the last lines, too' '
-	follow -n 2 -g th -p web && sleep 3 && put $WEB $(date +%s) "no" fifth &&
+	follow -n 2 -g th -p web &&
+	poll_until 20 grep -q fourth "$TRASH/followed" && put $WEB $(date +%s) "no" fifth &&
 	poll_until 20 grep -q fifth "$TRASH/followed" && stop_following &&
 	sed "s/^[^ ]* //" "$TRASH/followed" >"$TRASH/lines" &&
 	printf "app[web.1f0c22ab]: %s\n" third fourth fifth |
 		diff - "$TRASH/lines"
+'
+
+# follower NAME ARGUMENT…: shares what it reads; its lines in $TRASH/NAME
+follower() {
+	local name=$1
+	shift
+	"$BUILD/tests/tools/aws_parts_tool" logs $GROUP -t -n 0 \
+		-d "$TRASH/data" "$@" >"$TRASH/$name" 2>&1 &
+	FOLLOWERS="${FOLLOWERS:-} $!"
+	at_exit "kill $!"
+}
+
+everybody_has() { # TEXT
+	local name
+	for name in all1 all2 all3 web; do
+		grep -q "$1" "$TRASH/$name" || return 1
+	done
+}
+
+test_expect_success 'several followers ask together no more than one' '
+	mkdir -p "$TRASH/data" &&
+	follower all1 && follower all2 && follower all3 &&
+	follower web -p web && follower worker -p worker &&
+	for name in all1 all2 all3 web; do
+		awaits $name $WEB || return 1
+	done &&
+	awaits worker $WORKER && sleep 3 && mark && BEGAN=$SECONDS &&
+	for i in 1 2 3 4; do
+		put $WEB $(date +%s) "even $i" &&
+		put $WORKER $(($(date +%s) - 15)) "odd $i" && sleep 2 || return 1
+	done &&
+	poll_until 20 everybody_has "even 4" &&
+	poll_until 20 grep -q "odd 4" "$TRASH/worker" && sleep 3 &&
+	[ "$(journal FilterLogEvents)" -le $((SECONDS - BEGAN + 4)) ] &&
+	for name in all1 all2 all3; do
+		[ "$(grep -c even "$TRASH/$name")" = 4 ] &&
+		[ "$(grep -c odd "$TRASH/$name")" = 4 ] || return 1
+	done &&
+	[ "$(lines_of web)" = 4 ] && [ "$(lines_of worker)" = 4 ] &&
+	[ "$(stat -c %a "$TRASH/data/logs" "$TRASH/data/logs/"* | tr "\n" " ")" = \
+		"700 600 " ]
+'
+
+test_expect_success 'one who leaves, and a file that is begun anew, lose nothing' '
+	kill $(echo $FOLLOWERS | cut -d" " -f1) &&
+	put $WEB $(date +%s) "after one left" &&
+	poll_until 20 grep -q "after one" "$TRASH/all2" &&
+	: >"$(echo "$TRASH/data/logs/"*)" &&
+	put $WEB $(date +%s) "after the cut" &&
+	poll_until 20 grep -q "after the cut" "$TRASH/all2" &&
+	poll_until 20 grep -q "after the cut" "$TRASH/web" &&
+	rm "$TRASH/data/logs/"* && put $WEB $(date +%s) "after the loss" &&
+	poll_until 20 grep -q "after the loss" "$TRASH/all2" &&
+	poll_until 20 grep -q "after the loss" "$TRASH/web" && sleep 3 &&
+	[ "$(lines_of all2)" = 11 ] && [ "$(lines_of web)" = 7 ] &&
+	{ kill $FOLLOWERS || true; }
 '
 
 # A service whose only task ends at once: ECS has something to say about it.
@@ -195,7 +270,7 @@ test_expect_success 'what ECS says of the services stands among the lines' '
 	contains "$TRASH/out" \
 		"Z app[ecs]: (service shop-web) has reached a steady state." &&
 	lacks "$TRASH/out" "app[web" &&
-	tool logs $GROUP -e prod,shop-web -n 20 &&
+	tool logs $GROUP -e prod,shop-web -n 1000 &&
 	contains "$TRASH/out" "app[ecs]: (service shop-web) has started 1" \
 		"app[web.1f0c22ab]: fifth" &&
 	cut -d" " -f1 "$TRASH/out" | sort -c &&
@@ -205,7 +280,7 @@ test_expect_success 'what ECS says of the services stands among the lines' '
 '
 
 test_expect_success 'events are followed, each printed once' '
-	follow -n 0 -e prod,shop-web && sleep 3 &&
+	follow -n 0 -e prod,shop-web && awaits followed $WEB &&
 	aws_call ecs UpdateService "{\"cluster\": \"prod\",
 		\"service\": \"shop-web\", \"desiredCount\": 0}" &&
 	poll_until 60 grep -q "has stopped 1" "$TRASH/followed" && sleep 3 &&
@@ -217,7 +292,7 @@ test_expect_success 'lines are worth having without the events' '
 	admin POST /faults "{\"kind\": \"access-denied\", \"service\": \"ecs\",
 		\"operation\": \"DescribeServices\"}" &&
 	tool logs $GROUP -e prod,shop-web &&
-	contains "$TRASH/out" "app[web.1f0c22ab]: fifth" \
+	contains "$TRASH/out" "app[web.1f0c22ab]: marker" \
 		"app[ecs]: events cannot be read: " ecs:DescribeServices &&
 	test_must_fail tool logs $GROUP -e prod,shop-web -p ecs &&
 	admin DELETE /faults && contains "$TRASH/out" "error denied"

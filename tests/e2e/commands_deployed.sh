@@ -60,6 +60,19 @@ test_expect_success 'logs name the process, and -n bounds them' '
 	test_must_fail grep -v "Z app\[web\.[0-9]*\]: " "$TRASH/logs"
 '
 
+test_expect_success 'logs are chosen by time and text' '
+	on_ssh logs shop --grep ready >"$TRASH/logs" &&
+	contains "$TRASH/logs" "app[web.1]: ready to serve" &&
+	test_must_fail grep -v ready "$TRASH/logs" &&
+	[ "$(on_ssh logs shop --grep ready -n 1 | wc -l)" = 1 ] &&
+	[ -z "$(on_ssh logs shop --grep absent-text)" ] &&
+	on_ssh logs shop --since 1h >"$TRASH/logs" &&
+	contains "$TRASH/logs" "app[web.1]: ready to serve" &&
+	[ -z "$(on_ssh logs shop --since \
+		$(date -ud "10 seconds" +%Y-%m-%dT%H:%M:%SZ))" ] &&
+	test_must_fail on_ssh logs shop --since yesterday
+'
+
 test_expect_success 'a follower who leaves ends the command' '
 	no_followers &&
 	{ ssh "${SSH_OPTIONS[@]}" -p "$SSH_PORT" git@127.0.0.1 logs shop -t \
