@@ -64,7 +64,7 @@ test_expect_success 'a waiting push is superseded by a newer one' '
 	done &&
 	(git -C "$TRASH/w1" push app main >"$TRASH/w1.out" 2>&1) &
 	second=$! &&
-	poll_until 10 job_state queued &&
+	poll_until 20 grep -q Waiting: "$TRASH/w1.out" &&
 	git -C "$TRASH/w2" push --force app main >"$TRASH/out" 2>&1
 	wait $first $second
 	contains "$TRASH/w1.out" "superseded by" "(alice)" &&
