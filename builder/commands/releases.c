@@ -28,14 +28,15 @@ static json_t *processes_json(const char *text)
 static json_t *release_json(const struct release *r)
 {
 	return json_pack(
-		"{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "version",
-		(json_int_t)r->version, "state", release_state_name(r->state),
-		"commit", listing_text(r->commit), "image",
-		listing_text(r->image), "description",
+		"{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}",
+		"version", (json_int_t)r->version, "state",
+		release_state_name(r->state), "commit", listing_text(r->commit),
+		"image", listing_text(r->image), "description",
 		listing_text(r->description), "user", listing_text(r->user),
 		"created", listing_time(r->created), "build",
 		(json_int_t)r->job_id, "reason", listing_text(r->reason),
-		"processes", processes_json(r->processes));
+		"processes", processes_json(r->processes), "target",
+		listing_text(r->target));
 }
 
 int cmd_releases_list(struct call *c, struct error *err)
@@ -98,6 +99,7 @@ int cmd_releases_info(struct call *c, struct error *err)
 		{ "Description", "description", COLUMN_TEXT },
 		{ "Image", "image", COLUMN_TEXT },
 		{ "Processes", "processes", COLUMN_TEXT },
+		{ "Target", "target", COLUMN_TEXT },
 		{ "Build", "build", COLUMN_TEXT },
 		{ "User", "user", COLUMN_TEXT },
 		{ "Created", "created", COLUMN_TEXT },

@@ -155,7 +155,8 @@ static void tell_waiting(struct server *s, struct queue_entry *e,
 	e->notice_ms = clock_ms() + NOTICE_MS;
 	if (holder) {
 		buf_addf(&b, "%s's deploy of %.*s to %s is running (",
-			 holder->user, SHORT_OID, holder->commit, holder->app);
+			 holder->user[0] ? holder->user : "the administrator",
+			 SHORT_OID, holder->commit, holder->app);
 		text_add_duration(&b, clock_ms() - holder->since_ms);
 		buf_addf(&b, ", build %" PRId64 ")\n", holder->job_id);
 	} else {

@@ -199,9 +199,12 @@ void launch_settle(struct deploy *d)
 				   &err) < 0) {
 		log_warn("app=%s settle: %s", d->app->name, err.msg);
 		launch_journal(d, "settle", "failed", err.msg);
-		return;
+	} else {
+		launch_journal(d, "settle", "done", "");
 	}
-	launch_journal(d, "settle", "done", "");
+	if (store_config_expire(d->store, d->app->id,
+				d->cfg->deploy_keep_releases, &err) < 0)
+		log_warn("app=%s %s", d->app->name, err.msg);
 }
 
 /* ---- failure ---- */

@@ -90,3 +90,21 @@ int store_config_get(struct store *st, int64_t app_id, int64_t version,
 	wipe(text);
 	return r;
 }
+
+int store_config_expire(struct store *st, int64_t app_id, int64_t keep,
+			struct error *err)
+{
+	int r = db_run(st,
+		       "DELETE FROM configs WHERE app_id = ?1"
+		       " AND version <> (SELECT config_version FROM apps"
+		       "  WHERE id = ?1)"
+		       " AND version NOT IN (SELECT config_version"
+		       "  FROM releases WHERE app_id = ?1"
+		       "  AND state IN ('pending', 'live'))"
+		       " AND version NOT IN (SELECT config_version"
+		       "  FROM releases WHERE app_id = ?1 AND state = 'old'"
+		       "  ORDER BY version DESC LIMIT ?2)",
+		       DB_ARGS(DB_INT(app_id), DB_INT(keep)), err);
+
+	return r < 0 ? r : 0;
+}

@@ -87,6 +87,7 @@ static int set_up(struct store *st, struct error *err)
 	/* A verdict that was told must survive a power cut: FULL. */
 	r = db_script(st,
 		      "PRAGMA foreign_keys = ON;"
+		      "PRAGMA secure_delete = ON;"
 		      "PRAGMA synchronous = FULL",
 		      err);
 	if (r < 0)

@@ -380,6 +380,15 @@ int store_config_get(struct store *st, int64_t app_id, int64_t version,
 		     json_t **ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
+/*
+ * Forget the versions that nobody needs: neither the app now, nor a release
+ * that is pending, live or among the newest `keep` that were live.  What was
+ * unset long ago is not kept for ever.  0 or -code
+ */
+int store_config_expire(struct store *st, int64_t app_id, int64_t keep,
+			struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
 /* ---- journal (builder/store/journal.c) ---- */
 
 /* event: "start", "done", "failed"; detail may be "".  -ERR_NOTFOUND no such

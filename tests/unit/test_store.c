@@ -824,6 +824,54 @@ static void a_release_without_a_push_is_a_job(void **state)
 	free_jobs(jobs, 2);
 }
 
+static int64_t put_vars(int64_t app, const char *value)
+{
+	json_t *vars = json_pack("{s:s}", "A", value);
+	int64_t version = 0;
+
+	assert_int_equal(
+		store_config_put(st, app, vars, "alice", &version, &err), 0);
+	json_decref(vars);
+	return version;
+}
+
+static bool has_vars(int64_t app, int64_t version)
+{
+	json_t *vars = NULL;
+	int r = store_config_get(st, app, version, &vars, &err);
+
+	json_decref(vars);
+	return r == 0;
+}
+
+static void vars_that_nobody_needs_expire(void **state)
+{
+	int64_t app = new_app_id("shop");
+	struct release r = { .app_id = app };
+	int64_t versions[4];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		int64_t release = 0;
+
+		versions[i] = put_vars(app, "x");
+		assert_int_equal(versions[i], (int64_t)i + 1);
+		if (i == 1)
+			continue; /* no release ever had it */
+		r.config_version = versions[i];
+		assert_int_equal(store_release_add(st, &r, &release, &err), 0);
+		assert_int_equal(store_release_live(st, app, release, &err), 0);
+	}
+	put_vars(app, "now");
+	assert_int_equal(store_config_expire(st, app, 1, &err), 0);
+	assert_false(has_vars(app, versions[0]));
+	assert_false(has_vars(app, versions[1]));
+	assert_true(has_vars(app, versions[2])); /* was live last */
+	assert_true(has_vars(app, versions[3])); /* is live */
+	assert_true(has_vars(app, 5));
+	assert_int_equal(put_vars(app, "next"), 6);
+}
+
 static void old_jobs_expire_per_app(void **state)
 {
 	int64_t app = new_app_id("shop");
@@ -1142,6 +1190,7 @@ int main(void)
 		T(a_job_of_no_app_is_refused),
 		T(lists_of_jobs),
 		T(a_release_without_a_push_is_a_job),
+		T(vars_that_nobody_needs_expire),
 		T(old_jobs_expire_per_app),
 		T(job_state_names),
 		T(release_numbers_count_up_over_failures),
