@@ -523,6 +523,27 @@ test_expect_success 'a task runs once: overrides, exit code, log' '
 	contains "$TRASH/out" overridden
 '
 
+test_expect_success 'containers wait for each other and share a volume' '
+	definition duo "cat /data/word" >"$TRASH/out" &&
+	jq ".volumes = [{name: \"data\", efsVolumeConfiguration:
+			{fileSystemId: \"fs-0a1b2c3d\"}}] |
+		.containerDefinitions[0].mountPoints = [{
+			sourceVolume: \"data\", containerPath: \"/data\"}] |
+		.containerDefinitions += [.containerDefinitions[0] + {
+			name: \"init\", essential: false, portMappings: [],
+			command: [\"sh\", \"-c\",
+				\"sleep 1; echo stored >/data/word\"]}] |
+		.containerDefinitions[0].dependsOn = [{
+			containerName: \"init\", condition: \"SUCCESS\"}]" \
+		"$TRASH/definition.json" >"$TRASH/duo.json" &&
+	ecs RegisterTaskDefinition "@$TRASH/duo.json" >"$TRASH/out" &&
+	run_task duo && poll_until 30 task_told ".lastStatus == \"STOPPED\"" &&
+	task_told "[.containers[].exitCode] == [0, 0]" &&
+	cli logs get-log-events --log-group-name /app \
+		--log-stream-name "web/web/${TASK##*/}" |
+		jq -e ".events[0].message == \"stored\""
+'
+
 test_expect_success 'a task that eats its memory, and one that is stopped' '
 	run_task "$(definition eater "a=x; while :; do a=\$a\$a; done" \
 		"{\"memory\": 32}")" &&

@@ -14,7 +14,8 @@ import socket
 import threading
 
 HEAD_MAX = 64 * 1024
-IDLE = 60                   # seconds of this machine, as the clients wait in it
+# Seconds of this machine: clients wait in its time.
+IDLE = 60
 CONNECT = 5
 CHECK_FLOOR = 0.25
 CHECK_TIMEOUT_FLOOR = 1.0

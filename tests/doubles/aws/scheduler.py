@@ -389,10 +389,10 @@ class Scheduler:
         if task.health == "UNHEALTHY":
             return (f"(task {task.id}) failed container health checks.",
                     "Task failed container health checks")
-        for lb in service.load_balancers:
+        for lb in task.load_balancers:
             arn = lb["targetGroupArn"]
             state, why = self.elb.health(arn, task.address,
-                                               lb["containerPort"])
+                                         lb["containerPort"])
             if state == "unhealthy":
                 return (f"(port {lb['containerPort']}) is unhealthy in "
                         f"(target-group {arn}) due to (reason {why}).",
@@ -415,7 +415,7 @@ class Scheduler:
             return False
         return all(self.elb.health(
             lb["targetGroupArn"], task.address, lb["containerPort"])[0]
-            == "healthy" for lb in service.load_balancers)
+            == "healthy" for lb in task.load_balancers)
 
     # ---- starting and stopping ----
 
@@ -474,13 +474,14 @@ class Scheduler:
     def register(self, service, task):
         for lb in task.load_balancers:
             self.elb.register(lb["targetGroupArn"], task.address,
-                                    lb["containerPort"])
+                              lb["containerPort"])
             with self.lock:
                 self.say(service, "registered 1 targets in (target-group "
                          f"{lb['targetGroupArn']})", True)
 
     def deregister(self, service, task):
-        """Returns when its connections are drained."""
+        """Returns when its connections are drained; of one that is dead
+        there is nothing to wait for [I]."""
         fault = self.fault("slow-drain", service)
         extra = fault.get("seconds", 300) if fault else 0
         for lb in task.load_balancers:
@@ -492,6 +493,9 @@ class Scheduler:
             with self.lock:
                 self.say(service, "deregistered 1 targets in (target-group "
                          f"{lb['targetGroupArn']})", True)
+            if task.stop_code == "EssentialContainerExited":
+                continue
+            with self.lock:
                 self.say(service, "has begun draining connections on 1 "
                          "tasks.", True)
             while not target.gone.wait(1):

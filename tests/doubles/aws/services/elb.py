@@ -176,8 +176,12 @@ class Elb(Service):
     def register(self, arn, address, port):
         with self.lock:
             group = self.groups.get(arn)
-            if group is None or (address, port) in group.targets:
+            if group is None:
                 return
+            known = group.targets.get((address, port))
+            if known and known.state != "draining":
+                return
+            # A dead task's address is given to the next one.
             target = Target(address, port)
             group.targets[(address, port)] = target
         self.plane.watch(target, group)
@@ -195,7 +199,8 @@ class Elb(Service):
 
         def forget():
             with self.lock:
-                group.targets.pop((address, port), None)
+                if group.targets.get((address, port)) is target:
+                    del group.targets[(address, port)]
         self.plane.drain(target, delay, forget)
         return target
 
