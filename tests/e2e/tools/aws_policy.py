@@ -200,13 +200,14 @@ class Scan:
 
     def __init__(self, paths):
         self.found = {}     # action: file that asks for it
-        self.tagging = set()  # files that give tags
+        self.tagging = set()  # (file or folder, word) that gives tags
         self.problems = []
         self.sources = [(p, list(functions(p))) for p in paths]
         for path in paths:
             with open(path) as f:
-                if re.search(r'"[Tt]ags"', f.read()):
-                    self.tagging.add(path)
+                for word in re.findall(r'"([Tt]ags)"', f.read()):
+                    self.tagging.add((path, word))
+                    self.tagging.add((os.path.dirname(path), word))
         # (file or None, function): (service, operation), each as an index of
         # its parameter or as the word itself
         waiting = [((None, "aws_call"), (1, 2))]
@@ -259,8 +260,13 @@ class Scan:
         return tuple(place)
 
     def with_tags(self, path, action):
-        if path in self.tagging and action in TAGS:
-            self.found.setdefault(TAGS[action], path)
+        """ECS and ELB have their inputs made in other files of a folder."""
+        service = action.split(":")[0]
+        givers = {"ecs": [(os.path.dirname(path), "tags")],
+                  "elasticloadbalancing": [(os.path.dirname(path), "Tags")]}
+        for giver in givers.get(service, [(path, "tags"), (path, "Tags")]):
+            if giver in self.tagging and action in TAGS:
+                self.found.setdefault(TAGS[action], path)
 
     def actions(self):
         wanted = {a: p for a, p in self.found.items() if a not in ELSEWHERE}

@@ -80,7 +80,7 @@ TYPES = {
 
 # ---- reading ----
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml.CSafeLoader):
     """YAML with CloudFormation's short forms; a key given twice is refused."""
 
 
@@ -514,8 +514,8 @@ def check_outputs(template):
 def check_guide(template, path):
     with open(path) as f:
         text = f.read()
-    # Environment= is systemd's.
-    parameters = re.findall(r"(?<![\w-])(?!Environment)"
+    # Environment= is systemd's, Key= the CLI's.
+    parameters = re.findall(r"(?<![\w-])(?!Environment=|Key=)"
                             r"([A-Z][A-Za-z]*[a-z][A-Za-z]*)=", text)
     resources = re.findall(r"--logical-resource-id (\w+)", text)
     if len(set(parameters)) < 10 or not resources:
