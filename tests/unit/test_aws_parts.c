@@ -469,5 +469,6 @@ int main(void)
 		cmocka_unit_test(a_name_that_is_being_deleted_comes_back),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("aws parts", tests, NULL, NULL);
 }

@@ -344,5 +344,6 @@ int main(void)
 		cmocka_unit_test(test_many_kinds_of_deaths),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,5 +131,6 @@ int main(void)
 		cmocka_unit_test(what_is_done_is_counted),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("push reply", tests, NULL, NULL);
 }
