@@ -1,23 +1,18 @@
 /*
  * After the switch: the old release ends; and the end of an app.
  */
-#include "builder/rollout/image_name.h"
 #include "builder/rollout/docker_target.h"
 
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/error.h"
 #include "builder/engine/container.h"
-#include "builder/engine/image.h"
 #include "builder/engine/network.h"
+#include "builder/rollout/engine_images.h"
 #include "builder/rollout/router.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
-#define RELEASES_READ 10000
 
 /* Keep the first failure of several steps that are all to be done. */
 struct outcome {
@@ -67,83 +62,18 @@ static void retire_all(struct docker *d, const struct app *app, int64_t keep,
 	docker_containers_free(list, count);
 }
 
-/* ---- images ---- */
-
-/* 12 of "slipway/7:12"; 0 for a tag that is none of ours. */
-static int64_t tag_version(const char *tag)
-{
-	const char *colon = strrchr(tag, ':');
-	int64_t version = 0;
-	int end = 0;
-
-	if (!colon ||
-	    sscanf(colon + 1, "%18" SCNd64 "%n", &version, &end) != 1 ||
-	    colon[1 + end] != '\0' || version <= 0)
-		return 0;
-	return version;
-}
-
-/* Is `version` the live one, or among the newest that ever were live? */
-static bool is_kept(const struct release *releases, int count, int64_t keep,
-		    int64_t live, int64_t version)
-{
-	int64_t kept = 0;
-
-	if (version == live)
-		return true;
-	for (int i = 0; i < count && kept < keep; i++) {
-		if (releases[i].state != RELEASE_LIVE &&
-		    releases[i].state != RELEASE_OLD)
-			continue;
-		if (releases[i].version == version)
-			return true;
-		kept++;
-	}
-	return false;
-}
-
-static int untag_old(struct docker *d, const struct release *releases,
-		     int count, int64_t live, char *const *tags,
-		     struct error *err)
-{
-	for (; *tags; tags++) {
-		int64_t version = tag_version(*tags);
-		int r;
-
-		if (!version ||
-		    is_kept(releases, count, d->cfg->deploy_keep_releases, live,
-			    version))
-			continue;
-		r = image_untag(d->engine, *tags, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /* live = 0: drop all of them. */
 static int forget_images(struct docker *d, const struct app *app, int64_t live,
 			 struct error *err)
 {
-	auto_free char *repo = image_repository(d->owner, app->id);
-	struct release *releases = NULL;
-	char **tags = NULL;
-	int count = 0;
-	int r = image_tags(d->engine, repo, &tags, err);
+	const struct engine_images images = {
+		.engine = d->engine,
+		.store = d->store,
+		.owner = d->owner,
+		.keep = d->cfg->deploy_keep_releases,
+	};
 
-	if (r < 0)
-		return r;
-	if (live)
-		count = store_releases(d->store, app->id, RELEASES_READ,
-				       &releases, err);
-	r = count < 0 ? count : untag_old(d, releases, count, live, tags, err);
-	for (int i = 0; i < count; i++)
-		release_release(&releases[i]);
-	free(releases);
-	for (char **p = tags; *p; p++)
-		free(*p);
-	free(tags);
-	return r;
+	return engine_images_retain(&images, app, live, err);
 }
 
 /* ---- settle ---- */

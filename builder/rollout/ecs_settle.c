@@ -18,6 +18,7 @@
 #include "builder/rollout/ecs_name.h"
 #include "builder/rollout/ecs_service.h"
 #include "builder/rollout/ecs_taskdef.h"
+#include "builder/rollout/engine_images.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
@@ -356,6 +357,20 @@ static void tidy_secret(struct cleaning *c, int64_t live)
 	note(&c->o, secrets_retain(c->e->aws, name, prefix, keep, &err), &err);
 }
 
+/* Those on the engine that built them; live = 0: all. */
+static void tidy_engine(struct cleaning *c, int64_t live)
+{
+	const struct engine_images images = {
+		.engine = c->e->engine,
+		.store = c->e->store,
+		.owner = c->e->owner,
+		.keep = c->e->cfg->deploy_keep_releases,
+	};
+	struct error err;
+
+	note(&c->o, engine_images_retain(&images, c->app, live, &err), &err);
+}
+
 /* ---- operations ---- */
 
 int ecs_settle(struct target *t, const struct app *app,
@@ -380,6 +395,7 @@ int ecs_settle(struct target *t, const struct app *app,
 		tidy_images(&c);
 		tidy_secret(&c, release->version);
 	}
+	tidy_engine(&c, release->version);
 	r = outcome_result(&c.o, err);
 	c.e->report = NULL;
 	report->busy(report->ctx, NULL);
@@ -405,6 +421,7 @@ int ecs_destroy(struct target *t, const struct app *app, struct error *err)
 	note(&c.o, secrets_delete(e->aws, secret, &why), &why);
 	note(&c.o, cloudwatch_delete_group(e->aws, group, &why), &why);
 	note(&c.o, ecr_delete_repository(e->aws, repository, &why), &why);
+	tidy_engine(&c, 0);
 	r = outcome_result(&c.o, err);
 	cleaning_release(&c);
 	return r;

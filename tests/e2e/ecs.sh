@@ -248,7 +248,8 @@ test_expect_success 'an app that is destroyed leaves nothing there' '
 	ecs ListTaskDefinitions "{\"familyPrefix\": \"shop-web\"}" >"$TRASH/out" &&
 	jq -e ".taskDefinitionArns | length <= 1" "$TRASH/out" &&
 	[ "$(curl -s -o "$TRASH/body" -w "%{http_code}" -H \
-		"Host: shop.example" "http://$LOAD_BALANCER/")" = 404 ]
+		"Host: shop.example" "http://$LOAD_BALANCER/")" = 404 ] &&
+	[ "$(count_owned "$OWNER" "images/json?")" = 0 ]
 '
 
 test_done
