@@ -249,7 +249,8 @@ test_expect_success 'an app that is destroyed leaves nothing there' '
 	jq -e ".taskDefinitionArns | length <= 1" "$TRASH/out" &&
 	[ "$(curl -s -o "$TRASH/body" -w "%{http_code}" -H \
 		"Host: shop.example" "http://$LOAD_BALANCER/")" = 404 ] &&
-	[ "$(count_owned "$OWNER" "images/json?")" = 0 ]
+	api GET /images/json >"$TRASH/images" &&
+	lacks "$TRASH/images" "slipway-$OWNER/"
 '
 
 test_done
