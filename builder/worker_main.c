@@ -1,9 +1,9 @@
 /*
  * slipway-worker: one piece of work of the builder in a process of its own:
  *
- *   slipway-worker job ID      a push or a release; fd 4 tells the builder of
- * new output slipway-worker command     fd 4 the client, fd 5 its request
- *   slipway-worker watch       keeps routes and containers as recorded
+ *   slipway-worker job ID   a push or a release; fd 4 hears of new output
+ *   slipway-worker command  fd 4 the client, fd 5 its request
+ *   slipway-worker watch    keeps routes and containers as recorded
  *
  * fd 3 holds the configuration.  Started by slipway-builder only.
  */
@@ -26,28 +26,6 @@
 
 enum { CONFIG_FD = 3, NOTIFY_FD = 4, CLIENT_FD = 4, REQUEST_FD = 5 };
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-static volatile sig_atomic_t canceled;
-
-static void on_signal(int number)
-{
-	(void)number;
-	canceled = 1;
-}
-
-bool worker_is_canceled(void)
-{
-	return canceled != 0;
-}
-
-void worker_catch_signals(void)
-{
-	struct sigaction act = { .sa_handler = on_signal };
-
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
 
 static int run_job(const struct config *cfg, struct store *store,
 		   const char *id, struct error *err)
