@@ -9,7 +9,6 @@
 #include "base/io.h"
 #include "builder/engine/container.h"
 #include "builder/engine/image.h"
-#include "builder/engine/network.h"
 #include "builder/store/config_vars.h"
 #include "builder/store/store.h"
 
@@ -19,13 +18,6 @@
 
 #define DEFAULT_PORT 5000
 #define OUR_VARS     5
-#define OWNER_SHOWN  8
-
-char *docker_network_name(const struct docker *d, int64_t app_id)
-{
-	return xasprintf("slipway-%.*s-%" PRId64, OWNER_SHOWN, d->owner,
-			 app_id);
-}
 
 /* ---- blueprint ---- */
 
@@ -108,45 +100,6 @@ void instance_init(struct instance *i, const struct process_plan *type,
 	i->type = type;
 	i->index = index;
 	snprintf(i->label, sizeof(i->label), "%s.%d", type->type, index);
-}
-
-/* ---- network ---- */
-
-static int create_network(struct docker *d, const struct blueprint *b,
-			  struct error *err)
-{
-	auto_free char *subnet = NULL;
-	char **used = NULL;
-	int r = network_subnets(d->engine, &used, err);
-
-	if (r < 0)
-		return r;
-	r = store_app_subnet(d->store, b->app->id, d->cfg->network_pool,
-			     (const char *const *)used, &subnet, err);
-	for (char **p = used; *p; p++)
-		free(*p);
-	free(used);
-	if (r < 0)
-		return r;
-	r = network_create(d->engine, b->network, subnet, d->owner, err);
-	if (r == -ERR_EXISTS)
-		return 0;
-	if (r == -ERR_INVALID)
-		return err_wrap(err, r,
-				"the app's network %s is used by something "
-				"else on this engine",
-				subnet);
-	return r;
-}
-
-int docker_ensure_network(struct docker *d, const struct blueprint *b,
-			  struct error *err)
-{
-	int r = network_exists(d->engine, b->network, err);
-
-	if (r != 0)
-		return r < 0 ? r : 0;
-	return create_network(d, b, err);
 }
 
 /* ---- start and end ---- */

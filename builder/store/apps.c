@@ -319,6 +319,15 @@ static int choose_subnet(struct store *st, int64_t id, const char *pool,
 	return 0;
 }
 
+static bool is_avoided(const char *subnet, const char *const *avoid)
+{
+	auto_subnets struct subnet_set set = { 0 };
+
+	for (; *avoid; avoid++)
+		subnet_set_add(&set, *avoid);
+	return subnet_set_overlaps(&set, subnet);
+}
+
 int store_app_subnet(struct store *st, int64_t id, const char *pool,
 		     const char *const *avoid, char **ret, struct error *err)
 {
@@ -335,7 +344,8 @@ int store_app_subnet(struct store *st, int64_t id, const char *pool,
 		return no_app_id(id, err);
 	if (r < 0)
 		return r;
-	if (!subnet) {
+	if (!subnet || is_avoided(subnet, avoid)) {
+		free(TAKE_PTR(subnet));
 		r = choose_subnet(st, id, pool, avoid, &subnet, err);
 		if (r < 0)
 			return r;

@@ -184,8 +184,9 @@ int store_app_set_target(struct store *st, int64_t id, const char *target,
 			 struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 /*
- * The app's /27: the stored one, else the first of `pool` that no app has and
- * `avoid` (NULL-ended prefixes that the engine uses) does not overlap.  The
+ * The app's /27: the stored one, or the first of `pool` that no app has; one
+ * that nothing of `avoid` (NULL-ended prefixes that engine and machine use)
+ * overlaps.  For an app without a network: a stored one may be given up.  The
  * caller frees *ret.  -ERR_LIMIT when the pool is used up, -ERR_INVALID
  * (pool), -ERR_NOTFOUND.
  */

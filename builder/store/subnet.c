@@ -4,7 +4,6 @@
 #include "base/error.h"
 
 #include <arpa/inet.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +72,15 @@ static const struct subnet *overlap(const struct subnet_set *taken,
 		    taken->items[i].last >= first)
 			return &taken->items[i];
 	return NULL;
+}
+
+bool subnet_set_overlaps(const struct subnet_set *s, const char *text)
+{
+	struct subnet subnet;
+	int bits;
+
+	return parse(text, &subnet, &bits) &&
+	       overlap(s, subnet.first, subnet.last);
 }
 
 int subnet_choose(const char *pool, const struct subnet_set *taken,

@@ -6,6 +6,7 @@
 #ifndef BUILDER_STORE_SUBNET_H
 #define BUILDER_STORE_SUBNET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,10 @@ void subnet_set_release(struct subnet_set *s);
 /* Add "10.0.0.0/8"; what is not an IPv4 prefix (IPv6) cannot overlap ours
  * and is passed over. */
 void subnet_set_add(struct subnet_set *s, const char *text)
+	__attribute__((nonnull));
+
+/* Does the prefix overlap one of the set?  False for what is none. */
+bool subnet_set_overlaps(const struct subnet_set *s, const char *text)
 	__attribute__((nonnull));
 
 /*

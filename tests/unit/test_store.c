@@ -649,6 +649,7 @@ static void subnets_avoid_others_and_stay(void **state)
 	static const char *const avoid[] = { "10.213.0.0/26",  "172.17.0.0/16",
 					     "fd00::/64",      "junk",
 					     "10.213.0.96/28", NULL };
+	static const char *const stolen[] = { "10.213.0.65/30", NULL };
 	static const char *const none[] = { NULL };
 	int64_t one = new_app_id("one");
 	int64_t two = new_app_id("two");
@@ -671,7 +672,18 @@ static void subnets_avoid_others_and_stay(void **state)
 		0);
 	assert_string_equal(subnet, "10.213.0.64/27");
 	free(subnet);
-	assert_int_equal(store_app_subnet(st, three, "10.213.0.64/27", none,
+	/* somebody else has it by now: given up, and never had again */
+	assert_int_equal(store_app_subnet(st, one, "10.213.0.0/24", stolen,
+					  &subnet, &err),
+			 0);
+	assert_string_equal(subnet, "10.213.0.0/27");
+	free(subnet);
+	assert_int_equal(
+		store_app_subnet(st, one, "10.213.0.0/24", none, &subnet, &err),
+		0);
+	assert_string_equal(subnet, "10.213.0.0/27");
+	free(subnet);
+	assert_int_equal(store_app_subnet(st, three, "10.213.0.0/27", none,
 					  &subnet, &err),
 			 -ERR_LIMIT);
 	assert_int_equal(
