@@ -8,6 +8,7 @@
 #include "builder/engine/engine_json.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,9 @@
 #define REMOVE_TIMEOUT_MS 60000
 #define STOP_GRACE_MS	  30000 /* for the engine, beyond the container's own */
 #define PATH_MAX_BYTES	  4096
+#define EXIT_BY_SIGKILL	  137
+#define OOM_LOOKS	  5
+#define OOM_PAUSE_MS	  200
 
 /*
  * Dropped from Docker's default set: what no web application needs and what
@@ -257,6 +261,23 @@ int container_inspect(struct engine *e, const char *id, const char *network,
 	if (r == 0)
 		container_state_from_json(doc, network, ret);
 	return r;
+}
+
+void container_learn_oom(struct engine *e, const char *id,
+			 struct container_state *ret)
+{
+	for (int i = 0; i < OOM_LOOKS; i++) {
+		json_auto_t *doc = NULL;
+		struct error ignored;
+
+		if (ret->is_oom_killed || ret->exit_code != EXIT_BY_SIGKILL)
+			return;
+		poll(NULL, 0, OOM_PAUSE_MS);
+		if (inspect(e, id, &doc, &ignored) < 0)
+			return;
+		ret->is_oom_killed =
+			json_is_true(json_at(doc, "State", "OOMKilled", NULL));
+	}
 }
 
 void container_state_release(struct container_state *s)

@@ -77,6 +77,13 @@ int container_set_restart(struct engine *e, const char *id, bool always,
 int container_inspect(struct engine *e, const char *id, const char *network,
 		      struct container_state *ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
+/*
+ * One that was seen to have ended: set ret->is_oom_killed if that was why.
+ * Engines note it apart from the exit, at times after it: a death by SIGKILL
+ * is looked at for up to a second.
+ */
+void container_learn_oom(struct engine *e, const char *id,
+			 struct container_state *ret) __attribute__((nonnull));
 
 struct container {
 	char *id;

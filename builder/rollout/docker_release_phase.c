@@ -129,8 +129,11 @@ static int wait_end(struct phase *p, struct error *err)
 		r = look(p, err);
 		if (r < 0)
 			return r;
-		if (!p->state.is_running && !p->state.is_restarting)
+		if (!p->state.is_running && !p->state.is_restarting) {
+			container_learn_oom(p->d->engine, p->instance.id,
+					    &p->state);
 			return judge(p, err);
+		}
 		if (clock_ms() - p->instance.started_ms > timeout)
 			return too_late(p, err);
 		poll(NULL, 0, LOOK_MS);

@@ -195,8 +195,10 @@ static int look(struct wait *w, struct error *err)
 			       g->label);
 	if (r < 0)
 		return r;
-	if (!w->state.is_running || w->state.is_restarting)
+	if (!w->state.is_running || w->state.is_restarting) {
+		container_learn_oom(g->engine, g->id, &w->state);
 		return died(w, err);
+	}
 	if (!g->port)
 		return look_at_uptime(w);
 	if (g->has_healthcheck && strcmp(w->state.health, "unhealthy") == 0)

@@ -9,12 +9,14 @@ mkdir -p "$DATA"
 ID=none
 WEB='[{"type":"web","command":null,"count":1}]'
 WEB2='[{"type":"web","command":null,"count":2}]'
+POOL=10.$((RANDOM % 50 + 100)).$((RANDOM % 200))
+BRIDGE=slipway-t$((RANDOM % 1000))
 OPTIONS=(-o "slipway.data=$DATA" -o "build.engine=unix://$DOCKER_SOCKET"
 	-o "router.listen=127.0.0.1:$PORT" -o router.max-apps=10
 	-o deploy.health-timeout=5s -o deploy.drain-timeout=5s
 	-o deploy.stop-timeout=2s -o deploy.keep-releases=2
 	-o run.memory=64m
-	-o "network.pool=10.$((RANDOM % 50 + 100)).$((RANDOM % 200)).0/24")
+	-o "network.pool=$POOL.0/24")
 
 target() {
 	"$TOOLS/target_tool" "${OPTIONS[@]}" "$@"
@@ -337,6 +339,15 @@ test_expect_success 'containers and routes of an app that is gone go, too' '
 	target reconcile && [ "$(status gone.localhost)" = 404 ] &&
 	count_is 1 containers &&
 	test_must_fail docker_ network inspect slipway-${OWNER:0:8}-$id
+'
+
+test_expect_success 'addresses that the machine has are not taken' '
+	target create guest && sqlite3 "$DATA/slipway.db" "UPDATE apps
+		SET subnet = \"$POOL.224/27\" WHERE name = \"guest\"" &&
+	ip link add $BRIDGE type bridge && at_exit "ip link del $BRIDGE" &&
+	ip addr add $POOL.225/28 dev $BRIDGE &&
+	ip link set $BRIDGE up && target deploy guest $TAG:one "$WEB" &&
+	shows guest.localhost one && target destroy guest
 '
 
 test_expect_success 'a destroyed app leaves nothing behind' '
