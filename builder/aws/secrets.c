@@ -204,6 +204,17 @@ static void wipe_text(char *text)
 	free(text);
 }
 
+/* *ret NULL: there is no such secret. */
+static int describe(struct aws *a, const char *name, json_t **ret,
+		    struct error *err)
+{
+	json_auto_t *input = json_pack("{s:s}", "SecretId", name);
+	int r = aws_call(a, AWS_SECRETS_MANAGER, "DescribeSecret", input, ret,
+			 err);
+
+	return r < 0 && aws_failed_with(a, NOT_THERE) ? 0 : r;
+}
+
 /*
  * The version with this label into *ret; 0 when there is none.  *ret_exists:
  * the secret is there; *ret_is_going: but scheduled for deletion.
@@ -212,19 +223,17 @@ static int find_version(struct aws *a, const char *name, const char *label,
 			bool *ret_exists, bool *ret_is_going,
 			struct secret_version *ret, struct error *err)
 {
-	json_auto_t *input = json_pack("{s:s}", "SecretId", name);
 	json_auto_t *output = NULL;
 	const char *id;
 	json_t *stages;
 	json_t *stage;
 	size_t i;
-	int r = aws_call(a, AWS_SECRETS_MANAGER, "DescribeSecret", input,
-			 &output, err);
+	int r = describe(a, name, &output, err);
 
-	*ret_exists = *ret_is_going = false;
-	if (r < 0)
-		return aws_failed_with(a, NOT_THERE) ? 0 : r;
-	*ret_exists = true;
+	*ret_exists = output != NULL;
+	*ret_is_going = false;
+	if (!output)
+		return r;
 	*ret_is_going = json_is_number(json_object_get(output, "DeletedDate"));
 	json_object_foreach(json_object_get(output, "VersionIdsToStages"), id,
 			    stages)
@@ -381,19 +390,15 @@ static int remove_label(struct aws *a, const char *name, const char *label,
 int secrets_retain(struct aws *a, const char *name, const char *prefix,
 		   const char *const *keep, struct error *err)
 {
-	json_auto_t *input = json_pack("{s:s}", "SecretId", name);
 	json_auto_t *output = NULL;
 	const char *id;
 	json_t *stages;
 	json_t *stage;
 	size_t i;
-	int r = aws_call(a, AWS_SECRETS_MANAGER, "DescribeSecret", input,
-			 &output, err);
+	int r = describe(a, name, &output, err);
 
 	if (r < 0)
-		return aws_failed_with(a, NOT_THERE)
-			       ? 0
-			       : err_wrap(err, r, "secret '%s'", name);
+		return err_wrap(err, r, "secret '%s'", name);
 	json_object_foreach(json_object_get(output, "VersionIdsToStages"), id,
 			    stages)
 	{
