@@ -4,9 +4,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/wipe.h"
 #include "builder/aws/aws.h"
 
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
@@ -162,16 +162,6 @@ int secrets_for_container(const json_t *vars, const struct secret_version *v,
 
 /* ---- the secret ---- */
 
-/* jansson does not wipe what it frees. */
-static void wipe_member(json_t *object, const char *key)
-{
-	const json_t *s = json_object_get(object, key);
-
-	if (json_string_length(s))
-		OPENSSL_cleanse((char *)json_string_value(s),
-				json_string_length(s));
-}
-
 /* The plain vars as JSON text, the caller's to wipe; NULL = there are none. */
 static int plain_text(const json_t *vars, char **ret, struct error *err)
 {
@@ -195,13 +185,6 @@ static int plain_text(const json_t *vars, char **ret, struct error *err)
 	if (!*ret)
 		return err_set(err, ERR_BUG, "config vars cannot be written");
 	return 0;
-}
-
-static void wipe_text(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
 }
 
 /* *ret NULL: there is no such secret. */
@@ -291,7 +274,7 @@ static int add_version(struct aws *a, const char *name, const char *label,
 	add_token(input);
 	r = aws_call(a, AWS_SECRETS_MANAGER, "PutSecretValue", input, &output,
 		     err);
-	wipe_member(input, "SecretString");
+	json_wipe(json_object_get(input, "SecretString"));
 	return r < 0 ? r : take_version(output, ret, err);
 }
 
