@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/wipe.h"
 #include "builder/engine/base64url.h"
@@ -102,6 +103,7 @@ static struct curl_slist *credentials(const struct image_push *push)
 		list = curl_slist_append(NULL, buf_str(&header));
 	}
 	wipe_text(text);
+	json_wipe(doc);
 	return list;
 }
 
