@@ -23,7 +23,8 @@ RUN_DEPS   = git haproxy docker.io|dockerd iptables busybox-static \
 TEST_DEPS  = libcmocka-dev perl python3 python3-paramiko python3-dulwich \
 	dropbear-bin putty-tools libjgit-java default-jdk-headless \
 	docker-registry apache2-utils openssh-server sqlite3 jq wrk \
-	iproute2 python3-botocore awscli python3-boto3 util-linux python3-yaml
+	iproute2 python3-botocore awscli python3-boto3 util-linux python3-yaml \
+	nodejs|node npm|npm
 DEMO_DEPS  = python3 python3-botocore docker-registry
 CHECK_DEPS = clang-format-14 cppcheck python3
 FUZZ_DEPS  = clang-14 libclang-rt-14-dev
@@ -165,7 +166,7 @@ deps:
 	@contrib/deps $(foreach p,$(BUILD_DEPS) $(RUN_DEPS),'$(p)')
 
 test-deps: deps
-	@contrib/deps $(TEST_DEPS)
+	@contrib/deps $(foreach p,$(TEST_DEPS),'$(p)')
 
 run: deps
 	@+$(MAKE) --no-print-directory -s $(JOBS) all VARIANT=release

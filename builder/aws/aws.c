@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/wipe.h"
 #include "builder/aws/aws_environment.h"
 #include "builder/aws/aws_http.h"
 #include "builder/aws/aws_query.h"
@@ -11,7 +12,6 @@
 #include "builder/aws/credentials.h"
 #include "builder/aws/sigv4.h"
 
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,21 +104,6 @@ bool aws_failed_with(const struct aws *a, const char *code)
 }
 
 /* ---- one attempt ---- */
-
-/* Requests and replies may hold secrets. */
-static void wipe(struct buf *b)
-{
-	if (b->data)
-		OPENSSL_cleanse(b->data, b->len);
-	buf_release(b);
-}
-
-static void wipe_text(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
 
 static int64_t now_s(void)
 {
@@ -427,8 +412,9 @@ static int attempt(struct call *c, json_t **ret_output, struct error *err)
 static void call_release(struct call *c)
 {
 	aws_endpoint_release(&c->endpoint);
-	wipe(&c->body);
-	wipe(&c->reply.body);
+	/* Requests and replies may hold secrets. */
+	wipe_buf(&c->body);
+	wipe_buf(&c->reply.body);
 }
 
 int aws_call(struct aws *a, enum aws_service service, const char *operation,

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/wipe.h"
 #include "builder/aws/aws_endpoint.h"
 #include "builder/aws/aws_file.h"
 #include "builder/aws/aws_http.h"

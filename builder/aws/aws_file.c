@@ -6,24 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-void aws_wipe_buf(struct buf *b)
-{
-	if (b->data)
-		OPENSSL_cleanse(b->data, b->cap);
-	buf_release(b);
-}
-
-void aws_wipe_text(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
 
 int aws_file_read(const char *path, struct buf *ret, struct error *err)
 {

@@ -9,13 +9,6 @@
 struct buf;
 struct error;
 
-/* Clears the content before it frees it. */
-void aws_wipe_buf(struct buf *b);
-#define auto_wiped __attribute__((cleanup(aws_wipe_buf)))
-
-/* Clears the text before it frees it.  Accepts NULL. */
-void aws_wipe_text(char *text);
-
 /*
  * Read all of the file into `ret`, an empty buffer; its maximum is allocated
  * at once, since growing would leave copies that nobody wipes.

@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "builder/aws/aws_file.h"
+#include "base/wipe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ void aws_ini_release(struct aws_ini *ini)
 	for (size_t i = 0; i < ini->count; i++) {
 		free(ini->entries[i].name);
 		free(ini->entries[i].key);
-		aws_wipe_text(ini->entries[i].value);
+		wipe_text(ini->entries[i].value);
 	}
 	free(ini->entries);
 	*ini = (struct aws_ini){ 0 };
@@ -153,7 +153,7 @@ static int continue_value(struct reader *rd, struct slice line,
 			       "line %zu: the value is over %d bytes", rd->line,
 			       AWS_INI_VALUE_MAX);
 	whole = xasprintf("%s\n%.*s", e->value, (int)line.len, line.ptr);
-	aws_wipe_text(e->value);
+	wipe_text(e->value);
 	e->value = whole;
 	return 0;
 }

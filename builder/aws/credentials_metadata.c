@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/wipe.h"
 #include "builder/aws/aws_file.h"
 #include "builder/aws/aws_http.h"
 #include "builder/aws/aws_url.h"
@@ -142,11 +143,11 @@ int credentials_from_container(struct aws_http *http, struct credentials *ret,
 	if (token.len)
 		authorization = xasprintf("Authorization: %s", buf_str(&token));
 	r = ask_agent(http, url, authorization, &reply, err);
-	aws_wipe_text(authorization);
+	wipe_text(authorization);
 	if (r == 0)
 		r = credentials_parse(buf_slice(&reply.body), &form,
 				      "container credentials", ret, err);
-	aws_wipe_buf(&reply.body);
+	wipe_buf(&reply.body);
 	return r < 0 ? r : 1;
 }
 

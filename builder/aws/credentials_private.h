@@ -66,9 +66,6 @@ int credentials_parse(struct slice text, const struct credentials_form *form,
 		      struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
-/* Clear the strings of a document that is about to be released. */
-void credentials_wipe_json(json_t *doc);
-
 /* ---- credentials_static.c: variables and files ---- */
 
 int credentials_from_variables(struct credentials *ret, struct error *err)

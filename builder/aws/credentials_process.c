@@ -3,8 +3,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/proc.h"
+#include "base/wipe.h"
 #include "builder/aws/aws_environment.h"
-#include "builder/aws/aws_file.h"
 #include "builder/aws/aws_words.h"
 
 #include <signal.h>

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/wipe.h"
 #include "builder/aws/aws_environment.h"
 #include "builder/aws/aws_file.h"
 #include "builder/aws/credentials_sts.h"
@@ -253,7 +254,7 @@ int credentials_from_web_identity(struct credential_chain *chain,
 			 either(chain, profile, use_variables,
 				"AWS_ROLE_SESSION_NAME", "role_session_name"));
 	r = ask_with_token(chain, path, input, ret, err);
-	credentials_wipe_json(input);
+	json_wipe(input);
 	json_decref(input);
 	return r < 0 ? r : 1;
 }

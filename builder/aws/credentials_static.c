@@ -4,11 +4,10 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/wipe.h"
 #include "builder/aws/aws_environment.h"
-#include "builder/aws/aws_file.h"
 #include "builder/aws/aws_time.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +17,9 @@ void credentials_release(struct credentials *c)
 {
 	if (!c)
 		return;
-	aws_wipe_text(c->access_key);
-	aws_wipe_text(c->secret_key);
-	aws_wipe_text(c->session_token);
+	wipe_text(c->access_key);
+	wipe_text(c->secret_key);
+	wipe_text(c->session_token);
 	*c = (struct credentials){ 0 };
 }
 
@@ -56,22 +55,6 @@ int credentials_set(struct credentials *c, const char *place,
 	c->secret_key = xstrdup(secret_key);
 	c->session_token = token && *token ? xstrdup(token) : NULL;
 	return 0;
-}
-
-void credentials_wipe_json(json_t *doc)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(doc, key, value)
-	{
-		/* Ours alone by now, whatever jansson's const says. */
-		if (json_is_string(value))
-			OPENSSL_cleanse((char *)json_string_value(value),
-					json_string_length(value));
-		else
-			credentials_wipe_json(value);
-	}
 }
 
 /* Does the document itself say that it is of use? */
@@ -127,7 +110,7 @@ int credentials_parse(struct slice text, const struct credentials_form *form,
 		r = credentials_read(doc, form, place, ret, err);
 	else
 		r = err_set(err, ERR_INVALID, "%s: not a JSON object", place);
-	credentials_wipe_json(doc);
+	json_wipe(doc);
 	json_decref(doc);
 	return r;
 }

@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/wipe.h"
 #include "builder/aws/aws_environment.h"
-#include "builder/aws/aws_file.h"
 #include "builder/aws/aws_http.h"
 #include "builder/aws/aws_query.h"
 #include "builder/aws/aws_reply.h"
@@ -58,7 +58,7 @@ static int send(struct ask *a, const struct sigv4_signature *s,
 					 a->keys->session_token);
 	r = aws_http_exchange(a->chain->http, &q, &a->reply, err);
 	while (n)
-		aws_wipe_text(headers[--n]);
+		wipe_text(headers[--n]);
 	return r;
 }
 
@@ -104,7 +104,7 @@ static int read_output(const struct ask *a, const char *source,
 	r = json_is_object(found)
 		    ? credentials_read(found, &form, "the reply", ret, err)
 		    : err_set(err, ERR_INVALID, "the reply has no Credentials");
-	credentials_wipe_json(output);
+	json_wipe(output);
 	json_decref(output);
 	return r;
 }
@@ -199,7 +199,7 @@ int credentials_ask_sts(struct credential_chain *chain, const char *operation,
 	if (r == 0)
 		r = read_output(&a, source, ret, err);
 	aws_endpoint_release(&a.endpoint);
-	aws_wipe_buf(&a.body);
-	aws_wipe_buf(&a.reply.body);
+	wipe_buf(&a.body);
+	wipe_buf(&a.reply.body);
 	return r < 0 ? err_wrap(err, r, "sts %s", operation) : 0;
 }

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/wipe.h"
 #include "builder/aws/aws.h"
 
 #include <inttypes.h>
@@ -104,18 +105,11 @@ int ecr_delete_repository(struct aws *a, const char *name, struct error *err)
 
 /* ---- login ---- */
 
-static void wipe(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
-
 void ecr_login_release(struct ecr_login *l)
 {
 	if (!l)
 		return;
-	wipe(l->password);
+	wipe_text(l->password);
 	free(l->username);
 	free(l->registry);
 	memset(l, 0, sizeof(*l));
@@ -166,21 +160,6 @@ int ecr_login_from_json(const json_t *reply, struct ecr_login *ret,
 	return 0;
 }
 
-/* jansson does not wipe what it frees. */
-static void wipe_tokens(json_t *reply)
-{
-	const json_t *list = json_object_get(reply, "authorizationData");
-
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *token = json_object_get(json_array_get(list, i),
-						      "authorizationToken");
-
-		if (json_string_length(token))
-			OPENSSL_cleanse((char *)json_string_value(token),
-					json_string_length(token));
-	}
-}
-
 int ecr_login(struct aws *a, struct ecr_login *ret, struct error *err)
 {
 	json_auto_t *input = json_object();
@@ -191,7 +170,7 @@ int ecr_login(struct aws *a, struct ecr_login *ret, struct error *err)
 	if (r < 0)
 		return r;
 	r = ecr_login_from_json(output, ret, err);
-	wipe_tokens(output);
+	json_wipe(output);
 	return r;
 }
 

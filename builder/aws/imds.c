@@ -3,8 +3,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/wipe.h"
 #include "builder/aws/aws_environment.h"
-#include "builder/aws/aws_file.h"
 #include "builder/aws/aws_http.h"
 #include "builder/aws/aws_url.h"
 
@@ -97,7 +97,7 @@ void imds_release(struct imds *m)
 	if (!m)
 		return;
 	free(m->endpoint);
-	aws_wipe_text(m->token);
+	wipe_text(m->token);
 	*m = (struct imds){ 0 };
 }
 
@@ -127,7 +127,7 @@ static int ask(const struct imds *m, struct aws_http *http, const char *method,
 	}
 	if (r == 0 && reply.status == 200)
 		buf_swap(ret, &reply.body);
-	aws_wipe_buf(&reply.body);
+	wipe_buf(&reply.body);
 	if (r == -ERR_TIMEOUT || r == -ERR_SYS)
 		return 0;
 	if (r < 0 || reply.status == 200)
@@ -166,7 +166,7 @@ int imds_get(struct imds *m, struct aws_http *http, const char *path,
 	if (r > 0) {
 		header = xasprintf("x-aws-ec2-metadata-token: %s", m->token);
 		r = ask(m, http, "GET", path, header, ret, err);
-		aws_wipe_text(header);
+		wipe_text(header);
 	}
 	return r < 0 ? err_wrap(err, r, "instance metadata") : r;
 }

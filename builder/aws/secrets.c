@@ -4,9 +4,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/wipe.h"
 #include "builder/aws/aws.h"
 
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
@@ -162,16 +162,6 @@ int secrets_for_container(const json_t *vars, const struct secret_version *v,
 
 /* ---- the secret ---- */
 
-/* jansson does not wipe what it frees. */
-static void wipe_member(json_t *object, const char *key)
-{
-	const json_t *s = json_object_get(object, key);
-
-	if (json_string_length(s))
-		OPENSSL_cleanse((char *)json_string_value(s),
-				json_string_length(s));
-}
-
 /* The plain vars as JSON text, the caller's to wipe; NULL = there are none. */
 static int plain_text(const json_t *vars, char **ret, struct error *err)
 {
@@ -197,11 +187,15 @@ static int plain_text(const json_t *vars, char **ret, struct error *err)
 	return 0;
 }
 
-static void wipe_text(char *text)
+/* *ret NULL: there is no such secret. */
+static int describe(struct aws *a, const char *name, json_t **ret,
+		    struct error *err)
 {
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
+	json_auto_t *input = json_pack("{s:s}", "SecretId", name);
+	int r = aws_call(a, AWS_SECRETS_MANAGER, "DescribeSecret", input, ret,
+			 err);
+
+	return r < 0 && aws_failed_with(a, NOT_THERE) ? 0 : r;
 }
 
 /*
@@ -212,19 +206,17 @@ static int find_version(struct aws *a, const char *name, const char *label,
 			bool *ret_exists, bool *ret_is_going,
 			struct secret_version *ret, struct error *err)
 {
-	json_auto_t *input = json_pack("{s:s}", "SecretId", name);
 	json_auto_t *output = NULL;
 	const char *id;
 	json_t *stages;
 	json_t *stage;
 	size_t i;
-	int r = aws_call(a, AWS_SECRETS_MANAGER, "DescribeSecret", input,
-			 &output, err);
+	int r = describe(a, name, &output, err);
 
-	*ret_exists = *ret_is_going = false;
-	if (r < 0)
-		return aws_failed_with(a, NOT_THERE) ? 0 : r;
-	*ret_exists = true;
+	*ret_exists = output != NULL;
+	*ret_is_going = false;
+	if (!output)
+		return r;
 	*ret_is_going = json_is_number(json_object_get(output, "DeletedDate"));
 	json_object_foreach(json_object_get(output, "VersionIdsToStages"), id,
 			    stages)
@@ -282,7 +274,7 @@ static int add_version(struct aws *a, const char *name, const char *label,
 	add_token(input);
 	r = aws_call(a, AWS_SECRETS_MANAGER, "PutSecretValue", input, &output,
 		     err);
-	wipe_member(input, "SecretString");
+	json_wipe(json_object_get(input, "SecretString"));
 	return r < 0 ? r : take_version(output, ret, err);
 }
 
@@ -381,19 +373,15 @@ static int remove_label(struct aws *a, const char *name, const char *label,
 int secrets_retain(struct aws *a, const char *name, const char *prefix,
 		   const char *const *keep, struct error *err)
 {
-	json_auto_t *input = json_pack("{s:s}", "SecretId", name);
 	json_auto_t *output = NULL;
 	const char *id;
 	json_t *stages;
 	json_t *stage;
 	size_t i;
-	int r = aws_call(a, AWS_SECRETS_MANAGER, "DescribeSecret", input,
-			 &output, err);
+	int r = describe(a, name, &output, err);
 
 	if (r < 0)
-		return aws_failed_with(a, NOT_THERE)
-			       ? 0
-			       : err_wrap(err, r, "secret '%s'", name);
+		return err_wrap(err, r, "secret '%s'", name);
 	json_object_foreach(json_object_get(output, "VersionIdsToStages"), id,
 			    stages)
 	{

@@ -3,7 +3,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/text.h"
+#include "base/wipe.h"
 #include "builder/engine/base64url.h"
 #include "builder/engine/engine.h"
 #include "builder/engine/http.h"
@@ -90,7 +92,7 @@ static struct curl_slist *credentials(const struct image_push *push)
 				     push->username, "password", push->password,
 				     "serveraddress", push->registry);
 	char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
-	struct buf header = BUF_INIT(HEADER_BYTES_MAX);
+	auto_wiped struct buf header = BUF_INIT(HEADER_BYTES_MAX);
 	struct curl_slist *list = NULL;
 
 	/* Room for all of it, so that growing leaves no copy behind. */
@@ -99,12 +101,9 @@ static struct curl_slist *credentials(const struct image_push *push)
 		buf_adds(&header, CREDENTIALS_HEADER);
 		base64url_add(&header, slice_str(text));
 		list = curl_slist_append(NULL, buf_str(&header));
-		OPENSSL_cleanse(header.data, header.cap);
 	}
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-	buf_release(&header);
+	wipe_text(text);
+	json_wipe(doc);
 	return list;
 }
 

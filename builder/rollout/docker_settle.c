@@ -9,31 +9,11 @@
 #include "builder/engine/container.h"
 #include "builder/engine/network.h"
 #include "builder/rollout/engine_images.h"
+#include "builder/rollout/outcome.h"
 #include "builder/rollout/router.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
-
-/* Keep the first failure of several steps that are all to be done. */
-struct outcome {
-	int r;
-	struct error err;
-};
-
-static void note(struct outcome *o, int r, const struct error *err)
-{
-	if (r >= 0 || o->r < 0)
-		return;
-	o->r = r;
-	o->err = *err;
-}
-
-static int outcome_result(const struct outcome *o, struct error *err)
-{
-	if (o->r < 0)
-		*err = o->err;
-	return o->r;
-}
 
 /* ---- containers ---- */
 
@@ -45,7 +25,7 @@ static void retire_all(struct docker *d, const struct app *app, int64_t keep,
 	struct error err;
 	int count = docker_containers(d, app->id, &list, &err);
 
-	note(o, count, &err);
+	outcome_note(o, count, &err);
 	for (int i = 0; i < count; i++) {
 		auto_free char *busy = NULL;
 
@@ -55,7 +35,7 @@ static void retire_all(struct docker *d, const struct app *app, int64_t keep,
 				 list[i].index, list[i].version);
 		if (report)
 			report->busy(report->ctx, busy);
-		note(o, docker_retire(d, list[i].id, &err), &err);
+		outcome_note(o, docker_retire(d, list[i].id, &err), &err);
 	}
 	if (report)
 		report->busy(report->ctx, NULL);
@@ -89,7 +69,7 @@ static void route_again(struct docker *d, const struct app *app,
 
 	if (r == 0)
 		r = docker_route(d, &b, false, &err);
-	note(o, r, &err);
+	outcome_note(o, r, &err);
 	blueprint_release(&b);
 }
 
@@ -105,7 +85,7 @@ static void drain(struct docker *d, const struct app *app,
 	if (r == -ERR_TIMEOUT)
 		report->detail(report->ctx, err.msg);
 	else
-		note(o, r, &err);
+		outcome_note(o, r, &err);
 }
 
 int docker_settle(struct target *t, const struct app *app,
@@ -119,7 +99,7 @@ int docker_settle(struct target *t, const struct app *app,
 	route_again(d, app, release, &o);
 	drain(d, app, report, &o);
 	retire_all(d, app, release->version, report, &o);
-	note(&o, forget_images(d, app, release->version, &why), &why);
+	outcome_note(&o, forget_images(d, app, release->version, &why), &why);
 	return outcome_result(&o, err);
 }
 
@@ -135,9 +115,9 @@ int docker_destroy(struct target *t, const struct app *app, struct error *err)
 
 	/* A router that does not run has forgotten the app anyway. */
 	if (r != -ERR_PEER)
-		note(&o, r, &why);
+		outcome_note(&o, r, &why);
 	retire_all(d, app, 0, NULL, &o);
-	note(&o, network_remove(d->engine, network, &why), &why);
-	note(&o, forget_images(d, app, 0, &why), &why);
+	outcome_note(&o, network_remove(d->engine, network, &why), &why);
+	outcome_note(&o, forget_images(d, app, 0, &why), &why);
 	return outcome_result(&o, err);
 }

@@ -19,6 +19,7 @@
 #include "builder/rollout/ecs_service.h"
 #include "builder/rollout/ecs_taskdef.h"
 #include "builder/rollout/engine_images.h"
+#include "builder/rollout/outcome.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
@@ -31,27 +32,6 @@
 #define DELETE_BATCH  10
 #define IMAGE_AGE_S   3600 /* younger ones may belong to a rollout */
 #define TYPE_RELEASE  "release"
-
-/* Keep the first failure of several steps that are all to be done. */
-struct outcome {
-	int r;
-	struct error err;
-};
-
-static void note(struct outcome *o, int r, const struct error *err)
-{
-	if (r >= 0 || o->r < 0)
-		return;
-	o->r = r;
-	o->err = *err;
-}
-
-static int outcome_result(const struct outcome *o, struct error *err)
-{
-	if (o->r < 0)
-		*err = o->err;
-	return o->r;
-}
 
 struct cleaning {
 	struct ecs *e;
@@ -125,7 +105,7 @@ static void cleaning_init(struct cleaning *c, struct ecs *e,
 	c->releases_count = store_releases(e->store, app->id, RELEASES_READ,
 					   &c->releases, &err);
 	if (c->releases_count < 0) {
-		note(&c->o, c->releases_count, &err);
+		outcome_note(&c->o, c->releases_count, &err);
 		c->releases_count = 0;
 	}
 	collect_types(c);
@@ -183,7 +163,7 @@ static void end_services(struct cleaning *c, const struct release_plan *plan)
 	json_t *service;
 	int r = ecs_app_services(c->e, c->app, &services, &err);
 
-	note(&c->o, r, &err);
+	outcome_note(&c->o, r, &err);
 	json_array_foreach(services, i, service)
 	{
 		const char *name = json_get_str(service, "serviceName", "");
@@ -196,7 +176,7 @@ static void end_services(struct cleaning *c, const struct release_plan *plan)
 			note_in_use(c, service);
 			continue;
 		}
-		note(&c->o, ecs_delete_service(c->e, name, &err), &err);
+		outcome_note(&c->o, ecs_delete_service(c->e, name, &err), &err);
 	}
 }
 
@@ -288,9 +268,9 @@ static int tidy_look(struct cleaning *c, const char *type, const char *family,
 			json_array_append(gone, arn);
 		went += r;
 		if (json_array_size(gone) == DELETE_BATCH)
-			note(&c->o, delete_batch(c, gone, err), err);
+			outcome_note(&c->o, delete_batch(c, gone, err), err);
 	}
-	note(&c->o, delete_batch(c, gone, err), err);
+	outcome_note(&c->o, delete_batch(c, gone, err), err);
 	return went;
 }
 
@@ -312,7 +292,7 @@ static void tidy_families(struct cleaning *c, int64_t keep)
 			if (keep)
 				break;
 		}
-		note(&c->o, r, &err);
+		outcome_note(&c->o, r, &err);
 	}
 }
 
@@ -330,8 +310,9 @@ static void tidy_images(struct cleaning *c)
 	auto_free const char **keep = keys_of(c->digests);
 	struct error err;
 
-	note(&c->o, ecr_retain(c->e->aws, repository, keep, IMAGE_AGE_S, &err),
-	     &err);
+	outcome_note(&c->o,
+		     ecr_retain(c->e->aws, repository, keep, IMAGE_AGE_S, &err),
+		     &err);
 }
 
 static void keep_label(struct cleaning *c, const struct release *r)
@@ -354,7 +335,8 @@ static void tidy_secret(struct cleaning *c, int64_t live)
 	json_object_clear(c->types);
 	each_kept(c, live, keep_label);
 	keep = keys_of(c->types);
-	note(&c->o, secrets_retain(c->e->aws, name, prefix, keep, &err), &err);
+	outcome_note(&c->o, secrets_retain(c->e->aws, name, prefix, keep, &err),
+		     &err);
 }
 
 /* Those on the engine that built them; live = 0: all. */
@@ -368,7 +350,8 @@ static void tidy_engine(struct cleaning *c, int64_t live)
 	};
 	struct error err;
 
-	note(&c->o, engine_images_retain(&images, c->app, live, &err), &err);
+	outcome_note(&c->o, engine_images_retain(&images, c->app, live, &err),
+		     &err);
 }
 
 /* ---- operations ---- */
@@ -416,11 +399,12 @@ int ecs_destroy(struct target *t, const struct app *app, struct error *err)
 
 	cleaning_init(&c, e, app);
 	end_services(&c, NULL);
-	note(&c.o, ecs_elb_remove(e, app, PLAN_WEB, &why), &why);
+	outcome_note(&c.o, ecs_elb_remove(e, app, PLAN_WEB, &why), &why);
 	tidy_families(&c, 0);
-	note(&c.o, secrets_delete(e->aws, secret, &why), &why);
-	note(&c.o, cloudwatch_delete_group(e->aws, group, &why), &why);
-	note(&c.o, ecr_delete_repository(e->aws, repository, &why), &why);
+	outcome_note(&c.o, secrets_delete(e->aws, secret, &why), &why);
+	outcome_note(&c.o, cloudwatch_delete_group(e->aws, group, &why), &why);
+	outcome_note(&c.o, ecr_delete_repository(e->aws, repository, &why),
+		     &why);
 	tidy_engine(&c, 0);
 	r = outcome_result(&c.o, err);
 	cleaning_release(&c);

@@ -127,6 +127,19 @@ static int load_servers(const struct haproxy *h, int pool,
 	return r < 0 ? r : 0;
 }
 
+/* View and servers of an app, to be changed under the lock; no servers when it
+ * has no pool. */
+static int load_app(const struct haproxy *h, int64_t app_id, struct view *v,
+		    struct haproxy_server servers[HAPROXY_SLOTS],
+		    struct error *err)
+{
+	int r = load_view(h, app_id, v, err);
+
+	if (r < 0 || !v->pool)
+		return r;
+	return load_servers(h, v->pool, servers, err);
+}
+
 /* ---- set ---- */
 
 static int check_route(const struct router_route *route, struct error *err)
@@ -271,11 +284,8 @@ static int end_drain(const struct haproxy *h, int64_t app_id, struct error *err)
 
 	if (lock < 0)
 		return lock;
-	r = load_view(h, app_id, &v, err);
+	r = load_app(h, app_id, &v, servers, err);
 	if (r < 0 || !v.pool)
-		return r;
-	r = load_servers(h, v.pool, servers, err);
-	if (r < 0)
 		return r;
 	for (int i = 0; i < HAPROXY_SLOTS; i++)
 		if (servers[i].is_draining)
@@ -327,11 +337,8 @@ static int haproxy_remove(struct router *router, int64_t app_id,
 
 	if (lock < 0)
 		return lock;
-	r = load_view(h, app_id, &v, err);
+	r = load_app(h, app_id, &v, servers, err);
 	if (r < 0 || !v.pool)
-		return r;
-	r = load_servers(h, v.pool, servers, err);
-	if (r < 0)
 		return r;
 	haproxy_plan_hosts(buf_slice(&v.map), v.pool, NULL, &commands);
 	haproxy_plan_clear(v.pool, servers, &commands);

@@ -4,18 +4,10 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/wipe.h"
 #include "builder/store/db.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
-
-/* Secrets may be in it: not left in freed memory. */
-static void wipe(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
 
 static int next_version(struct store *st, int64_t app_id, int64_t *ret,
 			struct error *err)
@@ -53,7 +45,7 @@ int store_config_put(struct store *st, int64_t app_id, const json_t *vars,
 		   DB_ARGS(DB_INT(app_id), DB_INT(version), DB_TEXT(text),
 			   DB_TEXT(user), DB_INT(db_now())),
 		   err);
-	wipe(text);
+	wipe_text(text);
 	if (r >= 0)
 		r = db_commit(&t, err);
 	if (r < 0)
@@ -87,7 +79,7 @@ int store_config_get(struct store *st, int64_t app_id, int64_t version,
 			       (long long)version);
 	if (r > 0)
 		r = json_parse(slice_str(text), "config vars", ret, err);
-	wipe(text);
+	wipe_text(text);
 	return r;
 }
 

@@ -2,32 +2,13 @@
 # The double of AWS must be strict, or what is tested against it proves
 # little: wrong signatures and members are refused, foreign clients work.
 . "$(dirname "$0")/lib.sh"
+. "$ROOT/tests/e2e/tools/aws_double.sh"
 
 # The clients must find nothing of whoever runs this.
 unset AWS_PROFILE AWS_SESSION_TOKEN
 export AWS_EC2_METADATA_DISABLED=true
 export AWS_CONFIG_FILE=$TRASH/none AWS_SHARED_CREDENTIALS_FILE=$TRASH/none
 export AWS_PAGER=
-
-start_double() {
-	/usr/bin/python3 tests/doubles/aws --data "$TRASH/aws" \
-		--ready-file "$TRASH/ready" --engine "unix://$DOCKER_SOCKET" \
-		>"$TRASH/double.log" 2>&1 &
-	DOUBLE_PID=$!
-	at_exit stop_double
-	if ! poll_until 30 test -s "$TRASH/ready"; then
-		cat "$TRASH/double.log"
-		return 1
-	fi
-	set -a
-	. "$TRASH/ready"
-	set +a
-}
-
-stop_double() {
-	kill "$DOUBLE_PID" 2>/dev/null
-	poll_until 60 gone "$DOUBLE_PID" || kill -9 "$DOUBLE_PID"
-}
 
 probe() {
 	cd "$ROOT" && /usr/bin/python3 tests/e2e/tools/aws_probe.py "$1"
@@ -43,7 +24,7 @@ shows() {
 }
 
 test_expect_success 'the double starts and says where it is' '
-	engine_ready && cd "$ROOT" && start_double && test -n "$REGISTRY"
+	start_double && test -n "$REGISTRY"
 '
 
 shows 'a good signature is accepted' good_signature

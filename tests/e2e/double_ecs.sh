@@ -3,34 +3,18 @@
 # awscli, curl's own signer, wrk.  What is so, Docker says: containers are
 # looked at on the engine, not only through the double's API.
 . "$(dirname "$0")/lib.sh"
+. "$ROOT/tests/e2e/tools/aws_double.sh"
 
 ROLE=arn:aws:iam::123456789012:role/execution
 NETWORK='{"awsvpcConfiguration": {"subnets": ["subnet-0a1b2c3d"],
 	"securityGroups": ["sg-0a1b2c3d"]}}'
 
-# ---- the double and its clients ----
+# ---- the clients ----
 
-start_double() {
-	engine_ready || return 1
-	/usr/bin/python3 "$ROOT/tests/doubles/aws" --data "$TRASH/aws" \
-		--ready-file "$TRASH/ready" --scale 60 \
-		--engine "unix://$DOCKER_SOCKET" >"$TRASH/double.log" 2>&1 &
-	DOUBLE_PID=$!
-	at_exit stop_double
-	if ! poll_until 30 test -s "$TRASH/ready"; then
-		cat "$TRASH/double.log"
-		return 1
-	fi
-	set -a
-	. "$TRASH/ready"
-	set +a
+# The key for curl, in no command line.
+write_curlrc() {
 	printf 'user = "%s:%s"\n' "$AWS_ACCESS_KEY_ID" \
 		"$AWS_SECRET_ACCESS_KEY" >"$TRASH/curlrc"
-}
-
-stop_double() {
-	kill "$DOUBLE_PID" 2>/dev/null
-	poll_until 60 gone "$DOUBLE_PID" || kill -9 "$DOUBLE_PID"
 }
 
 # Its code 254 is an answer, not a death.
@@ -46,10 +30,6 @@ ecs() {
 		-H 'Content-Type: application/x-amz-json-1.1' \
 		-H "X-Amz-Target: AmazonEC2ContainerServiceV20141113.$1" \
 		-d "$2" "$AWS_ENDPOINT_URL/"
-}
-
-admin() { # METHOD PATH [JSON]
-	curl -sS --fail-with-body -X "$1" ${3:+-d "$3"} "$ADMIN_URL$2"
 }
 
 # definition FAMILY COMMAND [CONTAINER-MEMBERS]: registers; prints the ARN
@@ -168,7 +148,7 @@ page_is() {
 # ---- first things ----
 
 test_expect_success 'the double starts, with a cluster and a listener' '
-	start_double &&
+	start_double && write_curlrc &&
 	cli ecs describe-clusters --clusters prod | jq -e \
 		".clusters[0].status == \"ACTIVE\"" &&
 	cli elbv2 describe-listeners --listener-arns "$LISTENER_ARN" |

@@ -91,7 +91,7 @@ static json_t *container(const json_t *def, size_t i)
 	return json_array_get(json_object_get(def, "containerDefinitions"), i);
 }
 
-static void test_new(void **state)
+static void a_first_definition_comes_from_the_settings(void **state)
 {
 	static const char *const command[] = { "/bin/sh", "-c", "run", NULL };
 	struct fixture f;
@@ -156,7 +156,7 @@ static void test_new(void **state)
 	"{\"key\": \"slipway:release\", \"value\": \"6\"},"                    \
 	"{\"key\": \"aws:cloudformation:stack\", \"value\": \"s\"}]}"
 
-static void test_clone(void **state)
+static void what_people_added_survives_a_release(void **state)
 {
 	static const char *const gone[] = {
 		"taskDefinitionArn",  "revision",	 "status",
@@ -198,7 +198,7 @@ static void test_clone(void **state)
 	teardown(&f);
 }
 
-static void test_clone_twice_is_the_same(void **state)
+static void a_clone_of_a_clone_is_the_same(void **state)
 {
 	auto_free char *text = NULL;
 	json_auto_t *wrapped = NULL;
@@ -224,7 +224,8 @@ static void test_clone_twice_is_the_same(void **state)
 	teardown(&f);
 }
 
-static void test_which_container(void **state)
+static void
+the_container_is_the_one_of_the_process_or_the_only_one(void **state)
 {
 	json_auto_t *two = json_pack(
 		"{s:{s:s, s:[{s:s}, {s:s}]}}", "taskDefinition", "family", "f",
@@ -247,7 +248,7 @@ static void test_which_container(void **state)
 	teardown(&f);
 }
 
-static void test_volumes(void **state)
+static void file_systems_become_volumes_and_mounts(void **state)
 {
 	static const char *const bad[] = { "fs-1",	 "fs-1:data",
 					   "x:/data",	 "fs-1:/data:x",
@@ -284,7 +285,7 @@ static void test_volumes(void **state)
 	teardown(&f);
 }
 
-static void test_other_settings(void **state)
+static void architecture_capacity_and_role_are_as_set(void **state)
 {
 	struct fixture f;
 	json_t *def;
@@ -322,7 +323,7 @@ static void same(char *got, const char *want)
 	free(got);
 }
 
-static void test_names(void **state)
+static void names_are_made_of_app_process_and_settings(void **state)
 {
 	const char *long_app = "an-app-with-the-longest-name-there-is";
 	struct fixture f;
@@ -358,7 +359,7 @@ static void test_names(void **state)
 	teardown(&f);
 }
 
-static void test_tokens(void **state)
+static void a_token_tells_its_parts_apart(void **state)
 {
 	char *a = ecs_token((const char *const[]){ "a", "b", NULL });
 	char *b = ecs_token((const char *const[]){ "ab", NULL });
@@ -373,7 +374,7 @@ static void test_tokens(void **state)
 	free(c);
 }
 
-static void test_tags(void **state)
+static void tags_tell_whose_it_is_and_of_which_release(void **state)
 {
 	json_auto_t *ours = ecs_tags("0123", 7, "web", 12);
 	json_auto_t *elb =
@@ -397,15 +398,16 @@ static void test_tags(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_new),
-		cmocka_unit_test(test_clone),
-		cmocka_unit_test(test_clone_twice_is_the_same),
-		cmocka_unit_test(test_which_container),
-		cmocka_unit_test(test_volumes),
-		cmocka_unit_test(test_other_settings),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_tokens),
-		cmocka_unit_test(test_tags),
+		cmocka_unit_test(a_first_definition_comes_from_the_settings),
+		cmocka_unit_test(what_people_added_survives_a_release),
+		cmocka_unit_test(a_clone_of_a_clone_is_the_same),
+		cmocka_unit_test(
+			the_container_is_the_one_of_the_process_or_the_only_one),
+		cmocka_unit_test(file_systems_become_volumes_and_mounts),
+		cmocka_unit_test(architecture_capacity_and_role_are_as_set),
+		cmocka_unit_test(names_are_made_of_app_process_and_settings),
+		cmocka_unit_test(a_token_tells_its_parts_apart),
+		cmocka_unit_test(tags_tell_whose_it_is_and_of_which_release),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

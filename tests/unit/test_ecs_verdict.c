@@ -92,7 +92,7 @@ static const struct row rows[] = {
 	  500, ECS_IN_PROGRESS },
 };
 
-static void test_verdicts(void **state)
+static void a_rollout_is_judged_by_the_id_of_its_deployment(void **state)
 {
 	const struct ecs_watched like = { .id = "ecs-svc/2",
 					  .before = "ecs-svc/1" };
@@ -114,7 +114,7 @@ static void test_verdicts(void **state)
 	}
 }
 
-static void test_counts(void **state)
+static void tasks_and_reason_are_those_of_the_primary_deployment(void **state)
 {
 	const struct ecs_watched w = { .id = "ecs-svc/2", .before = "" };
 	json_auto_t *service =
@@ -134,7 +134,7 @@ static void test_counts(void **state)
 	assert_string_equal(s.reason, "why");
 }
 
-static void test_deleted(void **state)
+static void a_service_that_drains_is_deleted(void **state)
 {
 	const struct ecs_watched w = { .id = "ecs-svc/2", .before = "" };
 	json_auto_t *service =
@@ -147,7 +147,7 @@ static void test_deleted(void **state)
 }
 
 /* Services that ECS does not deploy itself tell no rolloutState. */
-static void test_without_state(void **state)
+static void without_a_rollout_state_the_running_tasks_decide(void **state)
 {
 	const struct ecs_watched w = { .id = "ecs-svc/2", .before = "" };
 	json_auto_t *service =
@@ -165,7 +165,7 @@ static void test_without_state(void **state)
 	assert_int_equal(s.verdict, ECS_COMPLETE);
 }
 
-static void test_nonsense(void **state)
+static void nonsense_is_never_complete(void **state)
 {
 	static const char *const docs[] = {
 		"{}", "{\"status\": 7, \"deployments\": {}}",
@@ -184,7 +184,7 @@ static void test_nonsense(void **state)
 	}
 }
 
-static void test_last_completed(void **state)
+static void the_completed_one_to_go_back_to_is_the_newest(void **state)
 {
 	json_auto_t *service = parse("{\"deployments\": [" D(
 		"3", "PRIMARY", "IN_PROGRESS",
@@ -213,7 +213,7 @@ static void expect_reason(const char *text, const char *want)
 	assert_string_equal(buf_str(&got), want);
 }
 
-static void test_reasons(void **state)
+static void reasons_say_once_what_ecs_knows(void **state)
 {
 	(void)state;
 	expect_reason(CRASH, "exited 3 (Essential container in task exited)");
@@ -237,7 +237,7 @@ static void test_reasons(void **state)
 	expect_reason("{}", "it stopped");
 }
 
-static void test_which_are_deaths(void **state)
+static void what_was_stopped_on_purpose_did_not_die(void **state)
 {
 	static const struct {
 		const char *task;
@@ -284,7 +284,7 @@ static json_t *pull_failure(const char *detail)
 			 "TaskFailedToStart", "stoppedReason", detail);
 }
 
-static void test_like_deaths(void **state)
+static void deaths_are_alike_whatever_ids_and_addresses_they_name(void **state)
 {
 	json_auto_t *crash = parse(CRASH);
 	json_auto_t *a = pull_failure("CannotPullContainerError: (request "
@@ -312,7 +312,7 @@ static void test_like_deaths(void **state)
 	ecs_deaths_release(&d);
 }
 
-static void test_many_kinds_of_deaths(void **state)
+static void more_kinds_of_deaths_than_are_kept_still_count(void **state)
 {
 	struct ecs_deaths d = { .count = 0 };
 
@@ -332,16 +332,21 @@ static void test_many_kinds_of_deaths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_verdicts),
-		cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_deleted),
-		cmocka_unit_test(test_without_state),
-		cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_last_completed),
-		cmocka_unit_test(test_reasons),
-		cmocka_unit_test(test_which_are_deaths),
-		cmocka_unit_test(test_like_deaths),
-		cmocka_unit_test(test_many_kinds_of_deaths),
+		cmocka_unit_test(
+			a_rollout_is_judged_by_the_id_of_its_deployment),
+		cmocka_unit_test(
+			tasks_and_reason_are_those_of_the_primary_deployment),
+		cmocka_unit_test(a_service_that_drains_is_deleted),
+		cmocka_unit_test(
+			without_a_rollout_state_the_running_tasks_decide),
+		cmocka_unit_test(nonsense_is_never_complete),
+		cmocka_unit_test(the_completed_one_to_go_back_to_is_the_newest),
+		cmocka_unit_test(reasons_say_once_what_ecs_knows),
+		cmocka_unit_test(what_was_stopped_on_purpose_did_not_die),
+		cmocka_unit_test(
+			deaths_are_alike_whatever_ids_and_addresses_they_name),
+		cmocka_unit_test(
+			more_kinds_of_deaths_than_are_kept_still_count),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -6,7 +6,7 @@
 #   mark                           journal() counts from here on
 #   journal OPERATION              how many calls
 #   tool COMMAND…                  aws_parts_tool; output in $TRASH/out
-#   aws_call SERVICE OPERATION JSON  one call by our own client
+#   aws_call [OPTION…] SERVICE OPERATION JSON  one call by our own client
 
 start_double() {
 	engine_ready || return 1
@@ -52,5 +52,5 @@ mark() {
 }
 
 aws_call() {
-	printf '%s' "$3" | "$BUILD/tests/tools/aws_tool" "$1" "$2"
+	printf '%s' "${*: -1}" | "$BUILD/tests/tools/aws_tool" "${@:1:$#-1}"
 }
