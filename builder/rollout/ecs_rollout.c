@@ -93,14 +93,13 @@ static json_t *active(const struct ecs_rollout *ro, const struct ecs_roll *roll)
 
 /* ---- what to go back to ---- */
 
-static bool is_live(const struct ecs_rollout *ro, const json_t *described)
+static bool is_live(const struct app *app, const json_t *described)
 {
 	return ecs_tag_release(json_object_get(described, "tags")) ==
-	       ro->app->live_version;
+	       app->live_version;
 }
 
-/* The revision of the live release in a family, or NULL.  Best effort. */
-static char *find_live(struct ecs_rollout *ro, const char *family)
+char *ecs_find_live(struct ecs *e, const struct app *app, const char *family)
 {
 	json_auto_t *input = json_pack("{s:s, s:s, s:s, s:i}", "familyPrefix",
 				       family, "status", "ACTIVE", "sort",
@@ -110,7 +109,8 @@ static char *find_live(struct ecs_rollout *ro, const char *family)
 	size_t i;
 	json_t *arn;
 
-	if (aws_call(ro->e->aws, AWS_ECS, "ListTaskDefinitions", input, &reply,
+	if (!app->live_version ||
+	    aws_call(e->aws, AWS_ECS, "ListTaskDefinitions", input, &reply,
 		     &ignored) < 0)
 		return NULL;
 	json_array_foreach(json_object_get(reply, "taskDefinitionArns"), i, arn)
@@ -119,8 +119,8 @@ static char *find_live(struct ecs_rollout *ro, const char *family)
 		json_auto_t *def = NULL;
 
 		if (text &&
-		    ecs_describe_taskdef(ro->e, text, &def, &ignored) == 0 &&
-		    is_live(ro, def))
+		    ecs_describe_taskdef(e, text, &def, &ignored) == 0 &&
+		    is_live(app, def))
 			return xstrdup(text);
 	}
 	return NULL;
