@@ -101,6 +101,7 @@ static void judge(struct ecs_roll *r, const json_t *service,
 		ret->verdict = ECS_IN_PROGRESS;
 	r->was_seen = r->was_seen || ret->is_seen;
 	r->verdict = ret->verdict;
+	r->pending = ret->pending;
 }
 
 /* ---- forward ---- */
@@ -217,6 +218,8 @@ static int too_late(const struct ecs *e, const struct ecs_roll *rolls,
 		late++;
 	text_add_duration(&limit, e->section->rollout_timeout_ms);
 	worst = ecs_reasons_worst(&late->reasons);
+	if (!worst && late->pending)
+		worst = "its tasks are still PENDING";
 	return err_set(err, ERR_PEER,
 		       "%s was not healthy within %s "
 		       "(target.%s.rollout-timeout)%s%s",

@@ -40,6 +40,7 @@ struct ecs_roll {
 	bool was_seen;	    /* our deployment, in a description */
 	enum ecs_verdict verdict;
 	int64_t running; /* as told last; -1 = nothing yet */
+	int64_t pending; /* tasks that were starting at the last look */
 	struct ecs_reasons reasons;
 };
 
