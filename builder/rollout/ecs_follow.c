@@ -338,6 +338,20 @@ static bool goes_back(const struct ecs_roll *rolls, size_t count)
 	return false;
 }
 
+/* That needs no new task, so it is quick and works without capacity.  What
+ * is complete by now, or ECS does not know how to stop, is reverted. */
+static bool is_stopped(struct ecs *e, const struct ecs_roll *r)
+{
+	struct error err;
+
+	if (!r->is_completed || r->verdict == ECS_COMPLETE)
+		return false;
+	if (ecs_stop_deployment(e, r->name, &err) == 0)
+		return true;
+	log_debug("%s: %s", r->name, err.msg);
+	return false;
+}
+
 static enum back send_back(struct ecs *e, struct ecs_roll *r)
 {
 	if (is_taken_over(r)) {
@@ -346,7 +360,9 @@ static enum back send_back(struct ecs *e, struct ecs_roll *r)
 	}
 	if (r->verdict == ECS_ROLLED_BACK)
 		return BACK_BY_ECS;
-	return r->previous ? revert(e, r) : scale_to_zero(e, r);
+	if (!r->previous)
+		return scale_to_zero(e, r);
+	return is_stopped(e, r) ? BACK_BY_ECS : revert(e, r);
 }
 
 static void tell_back(struct ecs *e, const struct ecs_roll *r,

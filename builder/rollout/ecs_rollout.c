@@ -140,12 +140,19 @@ static char *find_previous(struct ecs_rollout *ro, const json_t *service,
 		return NULL;
 	if (ro->app->live_version) {
 		arn = json_get_str(service, "taskDefinition", "");
-		if (is_live(ro, current))
+		if (is_live(ro->app, current))
 			return xstrdup(arn);
-		found = find_live(ro, family);
+		found = ecs_find_live(ro->e, ro->app, family);
 	}
 	arn = json_get_str(completed, "taskDefinition", NULL);
 	return found || !arn ? found : xstrdup(arn);
+}
+
+static bool is_last_completed(const json_t *service, const char *taskdef)
+{
+	return taskdef && strcmp(json_get_str(ecs_completed(service),
+					      "taskDefinition", ""),
+				 taskdef) == 0;
 }
 
 /* ---- steps ---- */
@@ -164,6 +171,7 @@ static int register_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 		if (r < 0)
 			return r;
 		roll->previous = find_previous(ro, service, current);
+		roll->is_completed = is_last_completed(service, roll->previous);
 	}
 	return ecs_register(ro->e, ro->app, ro->release, roll->p, current,
 			    &roll->taskdef, &roll->container, err);
