@@ -271,11 +271,15 @@ static bool is_told(const struct ecs_reasons *x, const char *text)
 static void note_stuck(struct ecs_reasons *x, const char *text)
 {
 	const char *unable = strstr(text, "unable to ");
+	size_t len;
 
 	if (!unable)
 		return;
+	len = strlen(unable);
+	while (len && unable[len - 1] == '.')
+		len--;
 	free(x->stuck);
-	x->stuck = xasprintf("ECS was %s", unable);
+	x->stuck = xasprintf("ECS was %.*s", (int)len, unable);
 }
 
 static void look_at_event(struct ecs_reasons *x, const json_t *event)
