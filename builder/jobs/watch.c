@@ -18,7 +18,9 @@
 #include "builder/store/store.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -35,6 +37,9 @@ struct watch {
 	int64_t done_ms;   /* last reconcile; 0 = due */
 	bool is_down;	   /* the engine did not answer last time */
 	int64_t seen_s;	   /* events before this were looked at */
+	/* Interrupted releases on ECS that were taken back: app ids and their
+	 * versions. */
+	json_t *taken_back;
 };
 
 static void say_step(void *ctx, const char *line)
@@ -104,14 +109,66 @@ static int drop_remote(struct watch *w, struct app *apps, struct release *live,
 	return kept;
 }
 
+static const struct target_report report = { .step = say_step,
+					     .detail = say_step,
+					     .error = say_error,
+					     .busy = say_busy,
+					     .is_canceled = say_is_canceled };
+
+/* The version that was interrupted and is not taken back yet; 0 = none. */
+static int64_t interrupted(struct watch *w, const struct app *app)
+{
+	char id[24];
+	struct error ignored;
+	int64_t version = 0;
+
+	snprintf(id, sizeof(id), "%" PRId64, app->id);
+	if (store_release_interrupted(w->store, app->id, &version, &ignored) <=
+		    0 ||
+	    json_integer_value(json_object_get(w->taken_back, id)) == version)
+		return 0;
+	return version;
+}
+
+static int take_back(struct watch *w, const struct app *app,
+		     const struct release *live, struct error *err)
+{
+	struct target *target = NULL;
+	int r = target_open(w->cfg, w->store, app->target, &target, err);
+
+	if (r < 0)
+		return r;
+	r = target->ops->reconcile(target, app, live, 1, &report, err);
+	target->ops->close(target);
+	return r;
+}
+
+/* What lives on ECS.  The engine's apps need not wait for AWS to answer:
+ * the next try is in a minute. */
+static void reconcile_remote(struct watch *w, const struct app *apps,
+			     const struct release *live, int count)
+{
+	for (int i = 0; i < count && !worker_is_canceled(); i++) {
+		int64_t version = interrupted(w, &apps[i]);
+		struct error err;
+		char id[24];
+		int r;
+
+		if (!version || !target_is_ecs(w->cfg, apps[i].target))
+			continue;
+		snprintf(id, sizeof(id), "%" PRId64, apps[i].id);
+		r = take_back(w, &apps[i], &live[i], &err);
+		if (r == 0)
+			json_object_set_new(w->taken_back, id,
+					    json_integer(version));
+		else if (r != -ERR_TIMEOUT)
+			log_warn("reconcile: %s", err.msg);
+	}
+}
+
 static int reconcile_apps(struct watch *w, struct app *apps, int count,
 			  struct error *err)
 {
-	const struct target_report report = { .step = say_step,
-					      .detail = say_step,
-					      .error = say_error,
-					      .busy = say_busy,
-					      .is_canceled = say_is_canceled };
 	struct release *live = xcalloc((size_t)count + 1, sizeof(*live));
 	struct target *target = NULL;
 	int r = live_releases(w, apps, count, live, err);
@@ -124,6 +181,7 @@ static int reconcile_apps(struct watch *w, struct app *apps, int count,
 		r = target->ops->reconcile(target, apps, live, (size_t)here,
 					   &report, err);
 		target->ops->close(target);
+		reconcile_remote(w, apps + here, live + here, count - here);
 	}
 	for (int i = 0; i < count; i++)
 		release_release(&live[i]);
@@ -220,12 +278,11 @@ int watch_run(const struct config *cfg, struct store *store, struct error *err)
 {
 	struct watch w = { .cfg = cfg,
 			   .store = store,
-			   .seen_s = (int64_t)time(NULL) };
+			   .seen_s = (int64_t)time(NULL),
+			   .taken_back = json_object() };
 	int r = store_owner(store, &w.owner, err);
 
-	if (r < 0)
-		return r;
-	while (!worker_is_canceled()) {
+	while (r == 0 && !worker_is_canceled()) {
 		struct error why;
 
 		if (!w.done_ms || clock_ms() - w.done_ms > EVERY_MS) {
@@ -238,5 +295,6 @@ int watch_run(const struct config *cfg, struct store *store, struct error *err)
 		look(&w);
 	}
 	free(w.owner);
-	return 0;
+	json_decref(w.taken_back);
+	return r;
 }

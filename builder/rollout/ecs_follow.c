@@ -101,6 +101,7 @@ static void judge(struct ecs_roll *r, const json_t *service,
 		ret->verdict = ECS_IN_PROGRESS;
 	r->was_seen = r->was_seen || ret->is_seen;
 	r->verdict = ret->verdict;
+	r->pending = ret->pending;
 }
 
 /* ---- forward ---- */
@@ -217,6 +218,8 @@ static int too_late(const struct ecs *e, const struct ecs_roll *rolls,
 		late++;
 	text_add_duration(&limit, e->section->rollout_timeout_ms);
 	worst = ecs_reasons_worst(&late->reasons);
+	if (!worst && late->pending)
+		worst = "its tasks are still PENDING";
 	return err_set(err, ERR_PEER,
 		       "%s was not healthy within %s "
 		       "(target.%s.rollout-timeout)%s%s",
@@ -335,6 +338,20 @@ static bool goes_back(const struct ecs_roll *rolls, size_t count)
 	return false;
 }
 
+/* That needs no new task, so it is quick and works without capacity.  What
+ * is complete by now, or ECS does not know how to stop, is reverted. */
+static bool is_stopped(struct ecs *e, const struct ecs_roll *r)
+{
+	struct error err;
+
+	if (!r->is_completed || r->verdict == ECS_COMPLETE)
+		return false;
+	if (ecs_stop_deployment(e, r->name, &err) == 0)
+		return true;
+	log_debug("%s: %s", r->name, err.msg);
+	return false;
+}
+
 static enum back send_back(struct ecs *e, struct ecs_roll *r)
 {
 	if (is_taken_over(r)) {
@@ -343,7 +360,9 @@ static enum back send_back(struct ecs *e, struct ecs_roll *r)
 	}
 	if (r->verdict == ECS_ROLLED_BACK)
 		return BACK_BY_ECS;
-	return r->previous ? revert(e, r) : scale_to_zero(e, r);
+	if (!r->previous)
+		return scale_to_zero(e, r);
+	return is_stopped(e, r) ? BACK_BY_ECS : revert(e, r);
 }
 
 static void tell_back(struct ecs *e, const struct ecs_roll *r,

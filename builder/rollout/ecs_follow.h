@@ -34,12 +34,14 @@ struct ecs_roll {
 	char *container;    /* its name */
 	char *target_group; /* ARN; "" = none */
 	char *previous;	    /* ARN to go back to; NULL = to 0 tasks */
+	bool is_completed;  /* is `previous` what was COMPLETED last? */
 	char *id;	    /* of our deployment; NULL = not started */
 	char *before;	    /* id that was PRIMARY before; "" = none */
 	int64_t started_ms; /* clock_ms() */
 	bool was_seen;	    /* our deployment, in a description */
 	enum ecs_verdict verdict;
 	int64_t running; /* as told last; -1 = nothing yet */
+	int64_t pending; /* tasks that were starting at the last look */
 	struct ecs_reasons reasons;
 };
 
@@ -57,9 +59,11 @@ int ecs_follow(struct ecs *e, struct ecs_roll *rolls, size_t count,
 	       struct error *err) __attribute__((nonnull, warn_unused_result));
 
 /*
- * Bring all that were started back and wait, up to rollout-timeout, until they
- * are stable again.  One that somebody else has taken over is left alone.
- * What goes wrong is told: there is nothing more to do about it.
+ * Bring all that were started back, by a rollback of ECS where that leads to
+ * `previous` (its tasks still run), else by deploying it again; and wait, up to
+ * rollout-timeout, until they are stable again.  One that somebody else has
+ * taken over is left alone. What goes wrong is told: there is nothing more to
+ * do about it.
  */
 void ecs_go_back(struct ecs *e, const struct app *app, struct ecs_roll *rolls,
 		 size_t count) __attribute__((nonnull));

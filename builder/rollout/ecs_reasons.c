@@ -55,6 +55,8 @@ void ecs_reasons_release(struct ecs_reasons *x)
 	x->seen = NULL;
 	free(x->trouble);
 	x->trouble = NULL;
+	free(x->stuck);
+	x->stuck = NULL;
 }
 
 static void cannot(struct ecs_reasons *x, int r, const struct error *err)
@@ -265,6 +267,21 @@ static bool is_told(const struct ecs_reasons *x, const char *text)
 	return false;
 }
 
+/* "(service shop-web) was unable to place a task. Reason: …" */
+static void note_stuck(struct ecs_reasons *x, const char *text)
+{
+	const char *unable = strstr(text, "unable to ");
+	size_t len;
+
+	if (!unable)
+		return;
+	len = strlen(unable);
+	while (len && unable[len - 1] == '.')
+		len--;
+	free(x->stuck);
+	x->stuck = xasprintf("ECS was %.*s", (int)len, unable);
+}
+
 static void look_at_event(struct ecs_reasons *x, const json_t *event)
 {
 	const char *message = json_get_str(event, "message", "");
@@ -279,6 +296,7 @@ static void look_at_event(struct ecs_reasons *x, const json_t *event)
 		return;
 	text_add_line(&text, slice_str(message), EVENT_BYTES);
 	ecs_complain(x->e, "ecs: %s", buf_str(&text));
+	note_stuck(x, buf_str(&text));
 }
 
 static void look_at_events(struct ecs_reasons *x, const json_t *service)
@@ -331,5 +349,7 @@ const char *ecs_reasons_worst(const struct ecs_reasons *x)
 {
 	const struct ecs_death *worst = ecs_deaths_worst(&x->deaths);
 
-	return worst ? worst->reason : x->trouble;
+	if (worst)
+		return worst->reason;
+	return x->trouble ? x->trouble : x->stuck;
 }

@@ -29,6 +29,7 @@ struct ecs_reasons {
 	struct ecs_deaths deaths;
 	json_t *seen;  /* tasks, events and texts that were dealt with */
 	char *trouble; /* of the load balancer, last seen; NULL = none */
+	char *stuck;   /* why ECS cannot start tasks, last said; NULL */
 	int looks;
 	bool has_complained; /* that something may not be read */
 };
@@ -47,7 +48,7 @@ void ecs_reasons_look(struct ecs_reasons *x, const json_t *service)
 	__attribute__((nonnull));
 
 /* "exited 3 (Essential container in task exited)", or what the load balancer
- * sees; NULL = nothing is known.  Borrowed. */
+ * sees, or why ECS starts nothing; NULL = nothing is known.  Borrowed. */
 const char *ecs_reasons_worst(const struct ecs_reasons *x)
 	__attribute__((nonnull));
 

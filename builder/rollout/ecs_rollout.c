@@ -93,14 +93,13 @@ static json_t *active(const struct ecs_rollout *ro, const struct ecs_roll *roll)
 
 /* ---- what to go back to ---- */
 
-static bool is_live(const struct ecs_rollout *ro, const json_t *described)
+static bool is_live(const struct app *app, const json_t *described)
 {
 	return ecs_tag_release(json_object_get(described, "tags")) ==
-	       ro->app->live_version;
+	       app->live_version;
 }
 
-/* The revision of the live release in a family, or NULL.  Best effort. */
-static char *find_live(struct ecs_rollout *ro, const char *family)
+char *ecs_find_live(struct ecs *e, const struct app *app, const char *family)
 {
 	json_auto_t *input = json_pack("{s:s, s:s, s:s, s:i}", "familyPrefix",
 				       family, "status", "ACTIVE", "sort",
@@ -110,7 +109,8 @@ static char *find_live(struct ecs_rollout *ro, const char *family)
 	size_t i;
 	json_t *arn;
 
-	if (aws_call(ro->e->aws, AWS_ECS, "ListTaskDefinitions", input, &reply,
+	if (!app->live_version ||
+	    aws_call(e->aws, AWS_ECS, "ListTaskDefinitions", input, &reply,
 		     &ignored) < 0)
 		return NULL;
 	json_array_foreach(json_object_get(reply, "taskDefinitionArns"), i, arn)
@@ -119,8 +119,8 @@ static char *find_live(struct ecs_rollout *ro, const char *family)
 		json_auto_t *def = NULL;
 
 		if (text &&
-		    ecs_describe_taskdef(ro->e, text, &def, &ignored) == 0 &&
-		    is_live(ro, def))
+		    ecs_describe_taskdef(e, text, &def, &ignored) == 0 &&
+		    is_live(app, def))
 			return xstrdup(text);
 	}
 	return NULL;
@@ -140,12 +140,19 @@ static char *find_previous(struct ecs_rollout *ro, const json_t *service,
 		return NULL;
 	if (ro->app->live_version) {
 		arn = json_get_str(service, "taskDefinition", "");
-		if (is_live(ro, current))
+		if (is_live(ro->app, current))
 			return xstrdup(arn);
-		found = find_live(ro, family);
+		found = ecs_find_live(ro->e, ro->app, family);
 	}
 	arn = json_get_str(completed, "taskDefinition", NULL);
 	return found || !arn ? found : xstrdup(arn);
+}
+
+static bool is_last_completed(const json_t *service, const char *taskdef)
+{
+	return taskdef && strcmp(json_get_str(ecs_completed(service),
+					      "taskDefinition", ""),
+				 taskdef) == 0;
 }
 
 /* ---- steps ---- */
@@ -164,6 +171,7 @@ static int register_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 		if (r < 0)
 			return r;
 		roll->previous = find_previous(ro, service, current);
+		roll->is_completed = is_last_completed(service, roll->previous);
 	}
 	return ecs_register(ro->e, ro->app, ro->release, roll->p, current,
 			    &roll->taskdef, &roll->container, err);

@@ -321,6 +321,45 @@ int ecs_revert_service(struct ecs *e, const char *name, const char *taskdef,
 	return update(e, input, ret, err);
 }
 
+/* ARN of the service deployment that is going on, the caller's. */
+static int find_service_deployment(struct ecs *e, const char *name, char **ret,
+				   struct error *err)
+{
+	json_auto_t *input = json_pack("{s:s, s:s, s:[s, s]}", "cluster",
+				       e->section->cluster, "service", name,
+				       "status", "PENDING", "IN_PROGRESS");
+	json_auto_t *reply = NULL;
+	const char *arn;
+	int r = aws_call(e->aws, AWS_ECS, "ListServiceDeployments", input,
+			 &reply, err);
+
+	if (r < 0)
+		return r;
+	arn = json_get_str(
+		json_array_get(json_object_get(reply, "serviceDeployments"), 0),
+		"serviceDeploymentArn", NULL);
+	if (!arn)
+		return err_set(err, ERR_NOTFOUND,
+			       "service %s has no deployment going on", name);
+	*ret = xstrdup(arn);
+	return 0;
+}
+
+int ecs_stop_deployment(struct ecs *e, const char *name, struct error *err)
+{
+	auto_free char *arn = NULL;
+	json_auto_t *input = NULL;
+	json_auto_t *reply = NULL;
+	int r = find_service_deployment(e, name, &arn, err);
+
+	if (r < 0)
+		return r;
+	input = json_pack("{s:s, s:s}", "serviceDeploymentArn", arn, "stopType",
+			  "ROLLBACK");
+	return aws_call(e->aws, AWS_ECS, "StopServiceDeployment", input, &reply,
+			err);
+}
+
 int ecs_scale_service(struct ecs *e, const char *name, int count,
 		      struct error *err)
 {

@@ -72,6 +72,16 @@ int ecs_revert_service(struct ecs *e, const char *name, const char *taskdef,
 		       json_t **ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
+/*
+ * Stop the deployment that is going on: ECS makes the last COMPLETED one
+ * PRIMARY again, by its old id and with the tasks that it still has.
+ *
+ * -ERR_NOTFOUND: none is going on.  -ERR_PEER also when there is none to go
+ * back to.
+ */
+int ecs_stop_deployment(struct ecs *e, const char *name, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
 int ecs_scale_service(struct ecs *e, const char *name, int count,
 		      struct error *err)
 	__attribute__((nonnull, warn_unused_result));

@@ -88,6 +88,11 @@ json_t *ecs_network(const struct ecs *e) __attribute__((nonnull));
 void ecs_set_capacity(const struct ecs *e, json_t *input)
 	__attribute__((nonnull));
 
+/* The revision of the live release in a family, the caller's; NULL = there is
+ * none, or AWS did not say. */
+char *ecs_find_live(struct ecs *e, const struct app *app, const char *family)
+	__attribute__((nonnull));
+
 /* ---- target_ops ---- */
 
 int ecs_release_phase(struct target *t, const struct app *app,
@@ -104,6 +109,10 @@ int ecs_settle(struct target *t, const struct app *app,
 	__attribute__((nonnull, warn_unused_result));
 int ecs_processes(struct target *t, const struct app *app,
 		  struct target_process **ret, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+int ecs_reconcile(struct target *t, const struct app *apps,
+		  const struct release *live, size_t count,
+		  const struct target_report *report, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 int ecs_destroy(struct target *t, const struct app *app, struct error *err)
 	__attribute__((nonnull, warn_unused_result));

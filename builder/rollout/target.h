@@ -111,9 +111,12 @@ struct target_ops {
 		      struct error *err);
 	/*
 	 * Make what runs equal to what is recorded: `live[i]` is the live
-	 * release of `apps[i]` (version 0 = none).  Removes containers of
-	 * other releases and of apps that are gone, starts what is missing,
-	 * writes every route.
+	 * release of `apps[i]` (version 0 = none).  On an engine: removes
+	 * containers of other releases and of apps that are gone, starts what
+	 * is missing, writes every route.  On ECS, which keeps up by itself
+	 * what it was told: takes back what an interrupted deploy told it,
+	 * and does not wait for that; -ERR_TIMEOUT when the app is being
+	 * deployed.
 	 */
 	int (*reconcile)(struct target *t, const struct app *apps,
 			 const struct release *live, size_t count,

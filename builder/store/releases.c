@@ -250,3 +250,18 @@ int store_releases(struct store *st, int64_t app_id, int limit,
 			  DB_ARGS(DB_INT(app_id), DB_INT(limit)), sizeof(**ret),
 			  release_row, ret, err);
 }
+
+int store_release_interrupted(struct store *st, int64_t app_id,
+			      int64_t *ret_version, struct error *err)
+{
+	return db_get_int(st,
+			  "SELECT r.version FROM releases r"
+			  " JOIN jobs j ON j.id = r.job_id"
+			  " WHERE r.app_id = ?1 AND r.state = 'failed'"
+			  " AND j.state = 'interrupted'"
+			  " AND r.version > COALESCE((SELECT version"
+			  "  FROM releases WHERE app_id = ?1"
+			  "  AND state = 'live'), 0)"
+			  " ORDER BY r.version DESC LIMIT 1",
+			  DB_ARGS(DB_INT(app_id)), ret_version, err);
+}

@@ -79,7 +79,7 @@ break_policy() {
 	broken_policy 'role/PREFIX-task' 'role/PREFIX-*' 'iam:PassRole on' &&
 	broken_policy '"ecs-tasks.amazonaws.com"' '"ec2.amazonaws.com"' \
 		'iam:PassRole to anybody' &&
-	broken_policy '"sts:GetCallerIdentity"' '"iam:PutRolePolicy"' \
+	broken_policy '"ecr:GetAuthorizationToken"' '"iam:PutRolePolicy"' \
 		'the server changes no roles'
 }
 

@@ -6,6 +6,7 @@ POST   /faults                order one, or a list of them (see faults.py)
 DELETE /faults                forget them all
 POST   /clock                 {"skew": seconds}: shift what the double says
                               and believes the time is
+                              {"scale": n}: of what takes time from now on
 POST   /credentials           {"expire_in": seconds}: of all temporary keys
                               {"rotate": true}: temporary keys are unknown
                               {"lifetime": seconds}: of the metadata's keys
@@ -47,7 +48,11 @@ class AdminHandler(Handler):
         self.world.faults.clear()
 
     def post_clock(self, query, value):
-        self.world.clock.skew = float(value["skew"])
+        clock = self.world.clock
+        if "skew" in value:
+            clock.skew = float(value["skew"])
+        if "scale" in value:
+            clock.scale = float(value["scale"])
 
     def post_credentials(self, query, value):
         credentials = self.world.credentials
