@@ -320,7 +320,7 @@ test_expect_success 'after six refused keys the connection ends' '
 	test_must_fail ssh $ssh_options "$@" -i ed25519 -p $port \
 		git@127.0.0.1 true 2>err
 	grep -i "too many keys refused" err
-	grep "Too many keys refused" first.log
+	wait_for 5 grep "Too many keys refused" first.log
 '
 
 test_expect_success 'old algorithms are not offered' '
