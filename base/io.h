@@ -60,4 +60,7 @@ int io_mkdirs(const char *path, mode_t mode, struct error *err)
 /* A clock that never jumps, in milliseconds. */
 int64_t clock_ms(void);
 
+/* The time of day, in milliseconds since the epoch; it may jump. */
+int64_t clock_wall_ms(void);
+
 #endif

@@ -20,7 +20,6 @@
 
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #define LINES_MAX	100000
 #define BYTES_MAX	(64u << 20)
@@ -60,14 +59,6 @@ static void reader_release(struct reader *rd)
 	cloudwatch_seen_release(&rd->seen);
 	cloudwatch_seen_release(&rd->told);
 	log_share_close(&rd->share);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- which lines ---- */
@@ -263,7 +254,7 @@ static int read_events(struct reader *rd, struct error *err)
 		return r;
 	if (!rd->has_complained) {
 		complaint = xasprintf("events cannot be read: %s", err->msg);
-		add_line(rd, now_ms(), "ecs", slice_str(complaint));
+		add_line(rd, clock_wall_ms(), "ecs", slice_str(complaint));
 	}
 	rd->has_complained = true;
 	return 0;
@@ -310,7 +301,7 @@ static int read_back(struct reader *rd, size_t tail, int64_t since_ms,
 		1, 10, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 31 * 24 * 60, 0
 	};
 	struct log_pile all = rd->pile;
-	int64_t now = now_ms();
+	int64_t now = clock_wall_ms();
 	int64_t until_ms = 0;
 	int r = 0;
 
@@ -339,7 +330,7 @@ static int read_past(struct reader *rd, size_t tail, struct error *err)
 	/* For none of them: what is there is old, whatever the clocks say. */
 	rd->is_muted = tail == 0;
 	if (tail == 0)
-		since_ms = now_ms() - SKEW_MS;
+		since_ms = clock_wall_ms() - SKEW_MS;
 	rd->known_ms = since_ms;
 	if (rd->wants_lines && (tail == 0 || tail == LINES_MAX))
 		r = read_lines(rd, since_ms, 0, err);
@@ -356,7 +347,7 @@ static int read_past(struct reader *rd, size_t tail, struct error *err)
 /* Where what is not known yet may begin. */
 static int64_t news_begin(const struct reader *rd)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_wall_ms();
 	int64_t newest = rd->newest_ms < now ? rd->newest_ms : now;
 
 	/* A quiet app: not all the time since its last line each time. */

@@ -29,14 +29,6 @@ static void hex(const unsigned char *bytes, char out[2 * ID_BYTES + 1])
 		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int64_t changed_ms(const struct stat *st)
 {
 	return (int64_t)st->st_mtim.tv_sec * 1000 +
@@ -58,7 +50,7 @@ static void sweep(const char *folder)
 		    fstatat(dirfd(dir), entry->d_name, &st,
 			    AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISREG(st.st_mode) &&
-		    now_ms() - changed_ms(&st) > LOG_SHARE_OLD_MS)
+		    clock_wall_ms() - changed_ms(&st) > LOG_SHARE_OLD_MS)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 }
@@ -207,7 +199,7 @@ static int append(void *ctx, const struct cloudwatch_event *e)
 /* Until when nobody need read CloudWatch. */
 static int set_next(int fd, int wait_ms, struct error *err)
 {
-	int64_t at = now_ms() + wait_ms;
+	int64_t at = clock_wall_ms() + wait_ms;
 	const struct timespec times[2] = {
 		{ .tv_nsec = UTIME_OMIT },
 		{ .tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000 },
@@ -253,7 +245,7 @@ int log_share_poll(struct log_share *s, int wait_ms, log_share_read_fn read,
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, errno, "stat '%s'", s->path);
-	due_in = changed_ms(&st) - now_ms();
+	due_in = changed_ms(&st) - clock_wall_ms();
 	if (st.st_size <= 2 * ID_BYTES || st.st_size > LOG_SHARE_BYTES ||
 	    due_in < -LOG_SHARE_IDLE_MS) {
 		r = begin_anew(fd, err);

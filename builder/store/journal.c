@@ -1,18 +1,10 @@
 #include "builder/store/store.h"
 
 #include "base/error.h"
+#include "base/io.h"
 #include "builder/store/db.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int store_journal(struct store *st, int64_t job_id, const char *step,
 		  const char *event, const char *detail, struct error *err)
@@ -23,7 +15,7 @@ int store_journal(struct store *st, int64_t job_id, const char *step,
 		   "INSERT INTO journal (job_id, step, event, detail, time_ms)"
 		   " VALUES (?1, ?2, ?3, ?4, ?5)",
 		   DB_ARGS(DB_INT(job_id), DB_TEXT(step), DB_TEXT(event),
-			   DB_TEXT(detail), DB_INT(now_ms())),
+			   DB_TEXT(detail), DB_INT(clock_wall_ms())),
 		   err);
 	if (r == -ERR_NOTFOUND)
 		return err_set(err, ERR_NOTFOUND, "no build %lld",

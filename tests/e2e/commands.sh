@@ -5,14 +5,13 @@
 #     B=build/release tests/e2e/commands.sh
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/e2e/tools/tap.sh"
 B=${B:-build/${VARIANT:-release}}
 case $B in /*) ;; *) B=$top/$B ;; esac
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/slipway-commands.XXXXXX")
 PORT=$((20000 + $$ % 10000))
 serve=
-count=0
-failed=0
 
 cleanup() {
 	[ -z "$serve" ] || kill "$serve" 2>/dev/null
@@ -22,41 +21,12 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-# test_expect_success 'a sentence' 'commands': fails with the first that does
-test_expect_success() {
-	count=$((count + 1))
-	# Not in a condition, where `set -e` would be off.
-	(set -e; cd "$T"; eval "$2") >"$T/output" 2>&1
-	if [ $? = 0 ]; then
-		echo "ok $count - $1"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count - $1"
-		sed 's/^/# /' "$T/output" | tail -n 30
-	fi
-}
-
 # test_expect_code N COMMAND…
 test_expect_code() {
 	local want=$1 code=0
 	shift
 	"$@" || code=$?
 	[ $code = "$want" ] || { echo "status $code, not $want: $*"; false; }
-}
-
-# Unlike a bare `!` this counts for `set -e`.
-test_must_fail() {
-	! "$@"
-}
-
-# wait_for SECONDS COMMAND…: until the command succeeds
-wait_for() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
 }
 
 # As root the whole server runs as an ordinary user, from a copy that this
@@ -298,5 +268,4 @@ test_expect_success 'a removed key is refused at once' '
 	grep "Permission denied" err
 '
 
-echo "1..$count"
-[ $failed = 0 ]
+test_done

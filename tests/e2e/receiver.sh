@@ -4,6 +4,7 @@
 #     VARIANT=asan tests/e2e/receiver.sh
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/e2e/tools/tap.sh"
 B=$top/build/${VARIANT:-release}
 receiver=$B/bin/slipway-receiver
 # Debian's, which has paramiko and dulwich.
@@ -20,8 +21,6 @@ big_mb=${RECEIVER_BIG_MB:-500}
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/slipway-receiver.XXXXXX")
 pids=
-count=0
-failed=0
 
 cleanup() {
 	for pid in $pids; do
@@ -31,34 +30,6 @@ cleanup() {
 	rm -rf "$T"
 }
 trap cleanup EXIT
-
-# test_expect_success 'a sentence' 'commands': fails with the first that does
-test_expect_success() {
-	count=$((count + 1))
-	# Not in a condition, where `set -e` would be off.
-	(set -e; cd "$T"; set -x; eval "$2") >"$T/output" 2>&1
-	if [ $? = 0 ]; then
-		echo "ok $count - $1"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count - $1"
-		sed 's/^/# /' "$T/output" | tail -n 30
-	fi
-}
-
-test_must_fail() {
-	! "$@"
-}
-
-# wait_for SECONDS COMMAND…: until the command succeeds
-wait_for() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
-}
 
 # start_receiver NAME KEY=VALUE…: sets $port and $pid; its log is NAME.log
 start_receiver() {
@@ -320,7 +291,7 @@ test_expect_success 'after six refused keys the connection ends' '
 	test_must_fail ssh $ssh_options "$@" -i ed25519 -p $port \
 		git@127.0.0.1 true 2>err
 	grep -i "too many keys refused" err
-	grep "Too many keys refused" first.log
+	wait_for 5 grep "Too many keys refused" first.log
 '
 
 test_expect_success 'old algorithms are not offered' '
@@ -877,6 +848,4 @@ test_expect_success 'git.max-pack refuses a larger pack, and says so' '
 '
 stop_receiver "$pid"
 
-echo "1..$count"
-[ $failed = 0 ] || echo "# $failed of $count failed"
-[ $failed = 0 ]
+test_done
