@@ -47,7 +47,7 @@ int cmd_apps_rename(struct call *c, struct error *err)
 {
 	const char *to = call_word(c, 0);
 	auto_free char *git_url = app_git_url(c->cfg, to);
-	auto_free char *url = app_url(c->cfg, to);
+	auto_free char *url = app_url(c->cfg, c->app.target, to);
 	auto_close int lock = -1;
 	struct target *t = NULL;
 	int r;
@@ -68,7 +68,8 @@ int cmd_apps_rename(struct call *c, struct error *err)
 	if (call_json(c, json_pack("{s:s, s:s, s:s}", "name", to, "url", url,
 				   "git_url", git_url)))
 		return 0;
-	call_printf(c, "Renamed %s to %s: %s\n", c->app.name, to, url);
+	call_printf(c, "Renamed %s to %s%s%s\n", c->app.name, to,
+		    *url ? ": " : "", url);
 	call_note(c, "In clones of it, type: git remote set-url REMOTE %s",
 		  git_url);
 	return 0;

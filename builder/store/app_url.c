@@ -5,6 +5,8 @@
 #include "base/config.h"
 #include "base/error.h"
 
+#include <string.h>
+
 #define HTTP_PORT 80
 #define SSH_PORT  22
 
@@ -25,9 +27,16 @@ char *app_host(const struct config *cfg, const char *app)
 	return xasprintf("%s.%s", app, cfg->router_domain);
 }
 
-char *app_url(const struct config *cfg, const char *app)
+char *app_url(const struct config *cfg, const char *target, const char *app)
 {
+	const struct config_target *t = config_target(cfg, target);
 	int port = port_of(cfg->router_listen, HTTP_PORT);
+
+	if (t && strcmp(t->type, TARGET_TYPE_ECS) == 0) {
+		if (!*t->listener)
+			return xstrdup("");
+		return xasprintf("%s://%s.%s", t->scheme, app, t->domain);
+	}
 
 	if (port == HTTP_PORT)
 		return xasprintf("http://%s.%s", app, cfg->router_domain);

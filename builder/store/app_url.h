@@ -13,9 +13,12 @@ struct config;
 char *app_host(const struct config *cfg, const char *app)
 	__attribute__((nonnull));
 
-/* "http://shop.localhost:8080", without the port when it is 80; the caller
- * frees it. */
-char *app_url(const struct config *cfg, const char *app)
+/*
+ * Where it answers on a target: "http://shop.localhost:8080", without the port
+ * when it is 80; "https://shop.apps.example.com" on ECS, "" when nothing routes
+ * to web there.  The caller frees it.
+ */
+char *app_url(const struct config *cfg, const char *target, const char *app)
 	__attribute__((nonnull));
 
 /* "ssh://git@deploy.example.com:2222/shop", or "git@deploy.example.com:shop"

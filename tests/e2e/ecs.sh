@@ -46,7 +46,8 @@ test_expect_success 'a second push fails no request' '
 	lacks "$TRASH/wrk" "Non-2xx" && lacks "$TRASH/wrk" "Socket errors"
 '
 
-test_expect_success 'ps and logs answer' '
+test_expect_success 'apps, ps and logs answer' '
+	slipway apps:info shop --json | jq -e ".url == \"http://shop.example\"" &&
 	slipway ps shop --json | jq -e "length == 1 and .[0].name ==
 		\"web.1\" and .[0].release == 2 and .[0].state == \"up\"" &&
 	slipway logs shop >"$TRASH/logs" && cat "$TRASH/logs" &&

@@ -1143,14 +1143,14 @@ static void urls_leave_the_usual_port_out(void **state)
 	(void)state;
 	config_init(&c);
 	assert_int_equal(config_set(&c, "router.listen", ":8080", &err), 0);
-	url = app_url(&c, "shop");
+	url = app_url(&c, TARGET_LOCAL, "shop");
 	assert_string_equal(url, "http://shop.localhost:8080");
 	free(url);
 	assert_int_equal(config_set(&c, "router.listen", "10.0.0.1:80", &err),
 			 0);
 	assert_int_equal(config_set(&c, "router.domain", "example.com", &err),
 			 0);
-	url = app_url(&c, "shop");
+	url = app_url(&c, TARGET_LOCAL, "shop");
 	assert_string_equal(url, "http://shop.example.com");
 	free(url);
 	assert_int_equal(config_set(&c, "ssh.host", "deploy.example.com", &err),
@@ -1164,6 +1164,29 @@ static void urls_leave_the_usual_port_out(void **state)
 	assert_int_equal(config_set(&c, "ssh.listen", ":22", &err), 0);
 	url = app_git_url(&c, "shop");
 	assert_string_equal(url, "git@localhost:shop");
+	free(url);
+	config_release(&c);
+}
+
+static void urls_are_those_of_the_target(void **state)
+{
+	struct config c;
+	char *url;
+
+	(void)state;
+	config_init(&c);
+	assert_int_equal(config_set(&c, "target.prod.type", "ecs", &err), 0);
+	assert_int_equal(
+		config_set(&c, "target.prod.domain", "apps.example.com", &err),
+		0);
+	url = app_url(&c, "prod", "shop");
+	assert_string_equal(url, "");
+	free(url);
+	assert_int_equal(config_set(&c, "target.prod.listener",
+				    "arn:aws:elasticloadbalancing:x", &err),
+			 0);
+	url = app_url(&c, "prod", "shop");
+	assert_string_equal(url, "https://shop.apps.example.com");
 	free(url);
 	config_release(&c);
 }
@@ -1215,6 +1238,7 @@ int main(void)
 		T(a_writer_waits_for_another),
 		T(the_app_lock_is_exclusive_and_goes_with_its_fd),
 		T(urls_leave_the_usual_port_out),
+		T(urls_are_those_of_the_target),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
