@@ -179,7 +179,8 @@ third_death() { # when, by the double
 		ecs ListTasks "{\"cluster\": \"$CLUSTER\", \"serviceName\":
 			\"shop-web\", \"desiredStatus\": \"STOPPED\"}" |
 		jq -c .taskArns)}" | jq "[.tasks[] |
-		select(.startedBy == \"$1\") | .executionStoppedAt] | sort | .[2]"
+		select(.startedBy == \"$1\" and .stopCode ==
+		\"EssentialContainerExited\") | .stoppingAt] | sort | .[2]"
 }
 
 # The same revision, rolled out by awscli on a service of its own.
@@ -355,6 +356,11 @@ test_expect_success 'what runs does not move, and says what to do' '
 test_expect_success 'what cannot be on ECS says why' '
 	test_must_fail slipway logs shop -p web.1 >"$TRASH/out" 2>&1 &&
 	contains "$TRASH/out" "tasks on ECS have no numbers"
+'
+
+# Its containers have the labels of the images that the server built.
+test_expect_success 'the double ends, with its tasks' '
+	stop_double
 '
 
 test_done
