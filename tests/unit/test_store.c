@@ -979,6 +979,34 @@ static void one_release_is_live(void **state)
 	free(list);
 }
 
+static int64_t ended_release(int64_t app, enum job_state state)
+{
+	int64_t job = new_job(app, "refs/heads/main");
+	int64_t version = new_release(app, job);
+
+	assert_int_equal(store_job_finish(st, job, state, "[]", "", &err), 1);
+	assert_int_equal(store_release_fail(st, app, version, "no", &err), 0);
+	return version;
+}
+
+static void the_newest_interrupted_after_the_live_one_is_found(void **state)
+{
+	int64_t app = new_app_id("shop");
+	int64_t version = 0;
+
+	(void)state;
+	ended_release(app, JOB_FAILED);
+	assert_int_equal(store_release_interrupted(st, app, &version, &err), 0);
+	ended_release(app, JOB_INTERRUPTED);
+	ended_release(app, JOB_INTERRUPTED);
+	ended_release(app, JOB_FAILED);
+	assert_int_equal(store_release_interrupted(st, app, &version, &err), 1);
+	assert_int_equal(version, 3);
+	new_release(app, 0);
+	assert_int_equal(store_release_live(st, app, 5, &err), 0);
+	assert_int_equal(store_release_interrupted(st, app, &version, &err), 0);
+}
+
 static void only_a_pending_release_gets_its_image(void **state)
 {
 	int64_t app = new_app_id("shop");
@@ -1230,6 +1258,7 @@ int main(void)
 		T(job_state_names),
 		T(release_numbers_count_up_over_failures),
 		T(one_release_is_live),
+		T(the_newest_interrupted_after_the_live_one_is_found),
 		T(only_a_pending_release_gets_its_image),
 		T(what_was_live_does_not_fail_afterwards),
 		T(the_journal_keeps_its_order),
