@@ -127,6 +127,11 @@ char *ecs_find_live(struct ecs *e, const struct app *app, const char *family)
 	return NULL;
 }
 
+static bool wants_tasks(const json_t *service)
+{
+	return json_integer_value(json_object_get(service, "desiredCount")) > 0;
+}
+
 /* `current` is the service's task definition, described. */
 static char *find_previous(struct ecs_rollout *ro, const json_t *service,
 			   const json_t *current)
@@ -137,14 +142,12 @@ static char *find_previous(struct ecs_rollout *ro, const json_t *service,
 	const char *arn;
 	char *found = NULL;
 
-	if (!json_integer_value(json_object_get(service, "desiredCount")))
+	if (ro->app->live_version && is_live(ro->app, current))
+		return xstrdup(json_get_str(service, "taskDefinition", ""));
+	if (!wants_tasks(service))
 		return NULL;
-	if (ro->app->live_version) {
-		arn = json_get_str(service, "taskDefinition", "");
-		if (is_live(ro->app, current))
-			return xstrdup(arn);
+	if (ro->app->live_version)
 		found = ecs_find_live(ro->e, ro->app, family);
-	}
 	arn = json_get_str(completed, "taskDefinition", NULL);
 	return found || !arn ? found : xstrdup(arn);
 }
@@ -173,6 +176,10 @@ static int register_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 			return r;
 		roll->previous = find_previous(ro, service, current);
 		roll->is_completed = is_last_completed(service, roll->previous);
+		/* A deploy that failed left its own definition at none. */
+		roll->is_at_rest = ro->app->live_version &&
+				   is_live(ro->app, current) &&
+				   !wants_tasks(service);
 	}
 	return ecs_register(ro->e, ro->app, ro->release, roll->p, current,
 			    &roll->taskdef, &roll->container, err);
@@ -218,7 +225,7 @@ static int change_service(struct ecs_rollout *ro, struct ecs_roll *roll,
 		.name = roll->name,
 		.type = roll->p->type,
 		.version = ro->release->version,
-		.count = roll->p->count,
+		.count = roll->is_at_rest ? 0 : roll->p->count,
 		.taskdef = roll->taskdef,
 		.container = roll->container,
 		.target_group = roll->target_group,

@@ -303,7 +303,8 @@ int ecs_update_service(struct ecs *e, const json_t *service,
 	if (ecs_owned(tags, e->owner, p->app->id) == ECS_OURS)
 		json_object_set_new(input, "networkConfiguration",
 				    network_configuration(e));
-	if (!json_integer_value(json_object_get(service, "desiredCount")))
+	if (p->count &&
+	    !json_integer_value(json_object_get(service, "desiredCount")))
 		json_object_set_new(input, "desiredCount",
 				    json_integer(p->count));
 	if (!is_balanced_so(service, p))

@@ -39,7 +39,7 @@ struct ecs_service_plan {
 	const char *name;
 	const char *type;
 	int64_t version;
-	int count; /* tasks of a new one */
+	int count; /* tasks of one that has none; 0 = it is to have none */
 	const char *taskdef;
 	const char *container;
 	const char *target_group; /* ARN; "" = not behind the load balancer */
@@ -59,8 +59,8 @@ int ecs_create_service(struct ecs *e, const struct ecs_service_plan *p,
 
 /*
  * Roll `service` (as described) to p->taskdef.  How many tasks there are is
- * left alone, because autoscaling may own it, unless there are none: then it
- * is p->count.  *ret as above.
+ * left alone, because autoscaling may own it, unless there are none and
+ * p->count asks for some.  *ret as above.
  */
 int ecs_update_service(struct ecs *e, const json_t *service,
 		       const struct ecs_service_plan *p, json_t **ret,

@@ -188,6 +188,14 @@ test_expect_success 'AccessDenied is shown with the action to allow' '
 	contains "$TRASH/out" "ecs:RegisterTaskDefinition" && page_is twelve
 '
 
+test_expect_success 'what people scaled to none stays at none' '
+	ecs UpdateService "{\"cluster\": \"$CLUSTER\", \"service\":
+		\"shop-web\", \"desiredCount\": 0}" >"$TRASH/reply" &&
+	commit shop resting && push shop main &&
+	contains "$TRASH/out" "web healthy: 0 of 0 running" &&
+	told shop-web ".desiredCount == 0"
+'
+
 test_expect_success 'an app that is destroyed leaves nothing there' '
 	slipway apps:destroy shop --confirm shop >"$TRASH/out" 2>&1 &&
 	poll_until 60 told shop-web ".status == \"INACTIVE\"" &&
