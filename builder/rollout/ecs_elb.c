@@ -70,6 +70,59 @@ static json_t *elb_tags(const struct ecs *e, const struct app *app,
 	return list;
 }
 
+/* Tags of this service, as ECS spells them; the caller's. */
+static json_t *plain_tags(const json_t *elb)
+{
+	json_t *tags = json_array();
+	size_t i;
+	json_t *tag;
+
+	json_array_foreach(elb, i, tag)
+	{
+		json_array_append_new(
+			tags, json_pack("{s:s, s:s}", "key",
+					json_get_str(tag, "Key", ""), "value",
+					json_get_str(tag, "Value", "")));
+	}
+	return tags;
+}
+
+static int group_owner(struct ecs *e, const struct app *app,
+		       const json_t *group, enum ecs_owned *ret,
+		       struct error *err)
+{
+	json_auto_t *input =
+		json_pack("{s:[s]}", "ResourceArns",
+			  json_get_str(group, "TargetGroupArn", ""));
+	json_auto_t *reply = NULL;
+	json_auto_t *tags = NULL;
+	int r = call(e, "DescribeTags", input, &reply, err);
+
+	if (r < 0)
+		return r;
+	tags = plain_tags(json_object_get(
+		json_array_get(json_object_get(reply, "TagDescriptions"), 0),
+		"Tags"));
+	*ret = ecs_owned(tags, e->owner, app->id);
+	return 0;
+}
+
+/* One that somebody made for us beforehand has no tags of ours. */
+static int check_owner(struct ecs *e, const struct app *app,
+		       const json_t *group, struct error *err)
+{
+	enum ecs_owned owned;
+	int r = group_owner(e, app, group, &owned, err);
+
+	if (r < 0 || owned != ECS_ANOTHERS)
+		return r;
+	return err_set(err, ERR_EXISTS,
+		       "target group %s belongs to another app: its tags say "
+		       "so (choose another target.%s.name-prefix)",
+		       json_get_str(group, "TargetGroupName", "?"),
+		       e->section->name);
+}
+
 static int create_group(struct ecs *e, const struct app *app, const char *type,
 			const char *name, int port, json_t **ret,
 			struct error *err)
@@ -134,6 +187,8 @@ static int ensure_group(struct ecs *e, const struct app *app, const char *type,
 
 	if (r == -ERR_NOTFOUND)
 		r = create_group(e, app, type, name, port, &group, err);
+	else if (r == 0)
+		r = check_owner(e, app, group, err);
 	if (r < 0)
 		return r;
 	arn = json_get_str(group, "TargetGroupArn", "");
@@ -372,6 +427,7 @@ int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,
 {
 	auto_free char *name = ecs_group_name(e->section, app->name, type);
 	json_auto_t *group = NULL;
+	enum ecs_owned owned;
 	const char *arn;
 	int r;
 
@@ -380,7 +436,9 @@ int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,
 	r = find_group(e, name, &group, err);
 	if (r == -ERR_NOTFOUND)
 		return 0;
-	if (r < 0)
+	if (r == 0)
+		r = group_owner(e, app, group, &owned, err);
+	if (r < 0 || owned != ECS_OURS)
 		return r;
 	arn = json_get_str(group, "TargetGroupArn", "");
 	r = delete_rules(e, arn, err);

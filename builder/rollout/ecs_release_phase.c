@@ -323,6 +323,21 @@ static int run(struct phase *p, const char *const *command, struct error *err)
 	return r;
 }
 
+/* The same for the same release; some of AWS's texts allow 36 characters. */
+static char *started_by(const struct ecs *e, const struct app *app,
+			const struct release *release)
+{
+	char id[24];
+	char version[24];
+	const char *const words[] = { e->owner, id, version, TYPE, NULL };
+	auto_free char *token = NULL;
+
+	snprintf(id, sizeof(id), "%" PRId64, app->id);
+	snprintf(version, sizeof(version), "%" PRId64, release->version);
+	token = ecs_token(words);
+	return xasprintf("slipway-%.28s", token);
+}
+
 int ecs_release_phase(struct target *t, const struct app *app,
 		      const struct release *release, const char *const *command,
 		      const struct target_report *report, struct error *err)
@@ -332,8 +347,7 @@ int ecs_release_phase(struct target *t, const struct app *app,
 
 	p.e->report = report;
 	p.log_group = ecs_log_group(p.e->section, app->name);
-	p.started_by = xasprintf("slipway-%s-%" PRId64 "-v%" PRId64, p.e->owner,
-				 app->id, release->version);
+	p.started_by = started_by(p.e, app, release);
 	r = run(&p, command, err);
 	p.e->report = NULL;
 	phase_release(&p);

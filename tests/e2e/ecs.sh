@@ -196,6 +196,27 @@ test_expect_success 'what people scaled to none stays at none' '
 	told shop-web ".desiredCount == 0"
 '
 
+test_expect_success 'the load balancer hears of another health path' '
+	restart_server "${SERVER_OPTIONS[@]}" -o target.prod.health-path=/ready &&
+	commit shop ready && push shop main &&
+	aws_call elasticloadbalancing DescribeTargetGroups \
+		"{\"Names\": [\"shop-web\"]}" |
+		jq -e ".TargetGroups[0].HealthCheckPath == \"/ready\""
+'
+
+test_expect_success 'a target group of somebody else is neither used nor removed' '
+	make_app other && aws_call elasticloadbalancing CreateTargetGroup "{
+		\"Name\": \"other-web\", \"Protocol\": \"HTTP\", \"Port\": 80,
+		\"VpcId\": \"vpc-0a1b2c3d\", \"TargetType\": \"ip\", \"Tags\":
+		[{\"Key\": \"slipway:owner\", \"Value\": \"another\"},
+		{\"Key\": \"slipway:app\", \"Value\": \"1\"}]}" >"$TRASH/reply" &&
+	test_must_fail push other main && contains "$TRASH/out" \
+		"target group other-web belongs to another app" &&
+	slipway apps:destroy other --confirm other >"$TRASH/out" 2>&1 &&
+	aws_call elasticloadbalancing DescribeTargetGroups \
+		"{\"Names\": [\"other-web\"]}" >"$TRASH/reply"
+'
+
 test_expect_success 'an app that is destroyed leaves nothing there' '
 	slipway apps:destroy shop --confirm shop >"$TRASH/out" 2>&1 &&
 	poll_until 60 told shop-web ".status == \"INACTIVE\"" &&

@@ -14,6 +14,7 @@ from scheduler import Scheduler
 from task_definitions import TaskDefinitions, client_error
 
 READ_LAG_SEED = 1
+STARTED_BY_MAX = 36
 RUN_MAX = 10
 DESCRIBE_MAX = 100
 OVERRIDES_MAX = 8192
@@ -237,6 +238,9 @@ class Ecs(TaskDefinitions, Services, Service):
             self.check_capacity(definition, params)
             self.check_network(definition, params)
             self.check_overrides(definition, params.get("overrides", {}))
+            if len(params.get("startedBy", "")) > STARTED_BY_MAX:
+                raise invalid("ownerId longer than "
+                              f"{STARTED_BY_MAX}.")
             size = params.get("count", 1)
             if not 1 <= size <= RUN_MAX:
                 raise invalid("Count must be between 1 and "

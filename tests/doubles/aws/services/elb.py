@@ -120,6 +120,10 @@ class Elb(Service):
         "CreateTargetGroup": {"ProtocolVersion", "IpAddressType",
                               "HealthCheckEnabled"},
         "DescribeTargetHealth": {"Targets"},
+        "ModifyTargetGroup": {
+            "HealthCheckProtocol", "HealthCheckPort", "HealthCheckEnabled",
+            "HealthCheckIntervalSeconds", "HealthCheckTimeoutSeconds",
+            "HealthyThresholdCount", "UnhealthyThresholdCount", "Matcher"},
         "DescribeTargetGroups": {"Marker", "PageSize"},
         "DescribeRules": {"Marker", "PageSize"},
         "DescribeListeners": {"Marker", "PageSize"},
@@ -303,6 +307,13 @@ class Elb(Service):
                 g.describe([self.balancer_arn] if self.is_attached(g.arn)
                            else []) for g in groups]}
 
+    def ModifyTargetGroup(self, params, request):
+        with self.lock:
+            group = self.group(params["TargetGroupArn"])
+            group.path = params.get("HealthCheckPath", group.path)
+            return {"TargetGroups": [group.describe(
+                [self.balancer_arn] if self.is_attached(group.arn) else [])]}
+
     def ModifyTargetGroupAttributes(self, params, request):
         group = self.group(params["TargetGroupArn"])
         for a in params["Attributes"]:
@@ -442,6 +453,14 @@ class Elb(Service):
             kept = [t for t in self.tags[arn] if t["Key"] not in keys]
             self.tags[arn] = kept + params["Tags"]
         return {}
+
+    def DescribeTags(self, params, request):
+        for arn in params["ResourceArns"]:
+            if arn not in self.tags:
+                self.group(arn)
+        return {"TagDescriptions": [
+            {"ResourceArn": a, "Tags": self.tags[a]}
+            for a in params["ResourceArns"]]}
 
 
 SERVICE = Elb
