@@ -311,8 +311,10 @@ workers() {
 	local pid
 	# Of this server, whoever else runs one.
 	pgrep -f "slipway-worker job" | while read -r pid; do
-		[ "$(readlink "/proc/$pid/exe")" = \
-			"$TRASH/prog/bin/slipway-worker" ] && echo "$pid"
+		if [ "$(readlink "/proc/$pid/exe")" = \
+			"$TRASH/prog/bin/slipway-worker" ]; then
+			echo "$pid"
+		fi
 	done
 }
 

@@ -91,7 +91,7 @@ test_expect_success() {
 				echo "--- server"
 				tail -n 30 "$TRASH/server.log"
 			fi
-		} | sed 's/^/# /' >&5
+		} | sed -e 's/^/# /' -e '$a\' >&5 # "$a\": ends the last line
 	fi
 	return 0
 }
