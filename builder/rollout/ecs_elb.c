@@ -111,7 +111,7 @@ static int group_owner(struct ecs *e, const struct app *app,
 static int check_owner(struct ecs *e, const struct app *app,
 		       const json_t *group, struct error *err)
 {
-	enum ecs_owned owned;
+	enum ecs_owned owned = ECS_NOBODYS;
 	int r = group_owner(e, app, group, &owned, err);
 
 	if (r < 0 || owned != ECS_ANOTHERS)
@@ -427,7 +427,7 @@ int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,
 {
 	auto_free char *name = ecs_group_name(e->section, app->name, type);
 	json_auto_t *group = NULL;
-	enum ecs_owned owned;
+	enum ecs_owned owned = ECS_NOBODYS;
 	const char *arn;
 	int r;
 
