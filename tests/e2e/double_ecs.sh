@@ -119,7 +119,8 @@ every_stopped() {
 			length > 0 and all($2)" "$TRASH/stopped.json"
 }
 
-# What Docker runs for a service: the versions, one a line, sorted.
+# What Docker runs for a service: the versions, one a line, sorted.  It may
+# show a moment later what ECS told.
 running() {
 	api GET "/containers/json?filters=%7B%22label%22%3A%5B%22slipway.double%3D$DOUBLE_ID%22%2C%22slipway.double.service%3D$1%22%2C%22slipway.double.container%3Dweb%22%5D%7D" |
 		jq -r '.[] | .Labels.version // "none"' | sort | tr '\n' ' '
@@ -231,7 +232,7 @@ test_expect_success 'a service comes up behind the load balancer' '
 	create web "$first" "$WEB_MEMBERS" >"$TRASH/out" &&
 	cli ecs wait services-stable --cluster prod --services web &&
 	poll_until 30 completed web &&
-	runs web one one && page_is web.example one &&
+	poll_until 20 runs web one one && page_is web.example one &&
 	cli elbv2 describe-target-health --target-group-arn "$group" | jq -e \
 		"[.TargetHealthDescriptions[].TargetHealth.State] ==
 		[\"healthy\", \"healthy\"]" &&
@@ -252,7 +253,7 @@ test_expect_success 'a rolling deployment fails no request' '
 	GOOD=$(update web "$second") &&
 	poll_until 60 completed web && told web ".deployments[0].id ==
 		\"$GOOD\"" &&
-	runs web two two && page_is web.example two &&
+	poll_until 20 runs web two two && page_is web.example two &&
 	wait $slow && contains "$TRASH/slow" "slow one" &&
 	wait $wrk && cat "$TRASH/wrk" && contains "$TRASH/wrk" "requests in" &&
 	lacks "$TRASH/wrk" "Non-2xx" && lacks "$TRASH/wrk" "Socket errors" &&
@@ -276,7 +277,7 @@ test_expect_success 'a crash loop trips the breaker; the old id comes back' '
 		.taskDefinition == \"$second\"" &&
 	has_event web "deployment $BAD\\\\) deployment failed: tasks failed to start" &&
 	has_event web "rolling back to deployment $GOOD" &&
-	runs web two two && page_is web.example two
+	poll_until 20 runs web two two && page_is web.example two
 '
 
 test_expect_success 'those that died are told of, with reason and exit code' '
@@ -403,7 +404,7 @@ test_expect_success 'a newer deployment supersedes one that goes on' '
 		(.deployments[1] | .id == \"$OLD\" and .status == \"ACTIVE\" and
 		.rolloutState == \"IN_PROGRESS\")" &&
 	poll_until 60 completed web &&
-	told web ".deployments[0].id == \"$NEW\"" && runs web four four &&
+	told web ".deployments[0].id == \"$NEW\"" && poll_until 20 runs web four four &&
 	ecs ListServiceDeployments "{\"cluster\": \"prod\",
 		\"service\": \"web\"}" | jq -e "[.serviceDeployments[].status][:2] ==
 		[\"SUCCESSFUL\", \"STOPPED\"]"
@@ -434,8 +435,8 @@ test_expect_success 'ordered misfortune: stuck in PENDING, no capacity' '
 		\"subject\": \"service:slow\"}" &&
 	update slow "$(web slow two)" &&
 	poll_until 20 has_event slow "Capacity is unavailable at this time" &&
-	runs slow one && admin DELETE /faults &&
-	poll_until 60 completed slow && runs slow two
+	poll_until 20 runs slow one && admin DELETE /faults &&
+	poll_until 60 completed slow && poll_until 20 runs slow two
 '
 
 test_expect_success 'its tasks carry the tags of the service' '
@@ -451,11 +452,11 @@ test_expect_success 'percentages that leave no room are told of' '
 		taskDefinition: \$definition, deploymentConfiguration: {
 		minimumHealthyPercent: 100, maximumPercent: 100}}")" &&
 	poll_until 20 has_event slow "was unable to stop or start tasks during a deployment because of the service deployment configuration" &&
-	runs slow two &&
+	poll_until 20 runs slow two &&
 	ecs UpdateService "{\"cluster\": \"prod\", \"service\": \"slow\",
 		\"deploymentConfiguration\": {\"minimumHealthyPercent\": 0,
 		\"maximumPercent\": 100}}" &&
-	poll_until 60 completed slow && runs slow three
+	poll_until 60 completed slow && poll_until 20 runs slow three
 '
 
 test_expect_success 'a deployment is stopped and goes back' '
@@ -466,7 +467,7 @@ test_expect_success 'a deployment is stopped and goes back' '
 		jq -r ".serviceDeployments[0].serviceDeploymentArn") &&
 	ecs StopServiceDeployment "{\"serviceDeploymentArn\": \"$arn\",
 		\"stopType\": \"ROLLBACK\"}" &&
-	poll_until 60 completed slow && runs slow three &&
+	poll_until 60 completed slow && poll_until 20 runs slow three &&
 	ecs DescribeServiceDeployments \
 		"{\"serviceDeploymentArns\": [\"$arn\"]}" | jq -e \
 		".serviceDeployments[0].status == \"ROLLBACK_SUCCESSFUL\""
