@@ -125,13 +125,13 @@ static int list_names(struct ecs *e, const char *prefix, json_t *names,
 		       e->section->cluster);
 }
 
-int ecs_app_services(struct ecs *e, const struct app *app, json_t **ret,
-		     struct error *err)
+/* Services with names like the app's, whoever has them. */
+static int describe_like(struct ecs *e, const struct app *app, json_t **ret,
+			 struct error *err)
 {
 	auto_free char *prefix = ecs_service_name(e->section, app->name, "");
 	auto_free const char **list = NULL;
 	json_auto_t *names = json_array();
-	json_t *all = NULL;
 	int r = list_names(e, prefix, names, err);
 
 	if (r < 0)
@@ -139,7 +139,15 @@ int ecs_app_services(struct ecs *e, const struct app *app, json_t **ret,
 	list = xcalloc(json_array_size(names) + 1, sizeof(*list));
 	for (size_t i = 0; i < json_array_size(names); i++)
 		list[i] = json_string_value(json_array_get(names, i));
-	r = ecs_describe_services(e, list, &all, err);
+	return ecs_describe_services(e, list, ret, err);
+}
+
+int ecs_app_services(struct ecs *e, const struct app *app, json_t **ret,
+		     struct error *err)
+{
+	json_t *all = NULL;
+	int r = describe_like(e, app, &all, err);
+
 	if (r < 0)
 		return r;
 	for (size_t i = json_array_size(all); i-- > 0;) {
@@ -149,6 +157,45 @@ int ecs_app_services(struct ecs *e, const struct app *app, json_t **ret,
 			json_array_remove(all, i);
 	}
 	*ret = all;
+	return 0;
+}
+
+/* Of an app with this name on another installation?  One of an app "shop-eu"
+ * begins like those of "shop", too. */
+static bool is_namesakes(const struct ecs *e, const struct app *app,
+			 const json_t *service)
+{
+	json_t *tags = json_object_get(service, "tags");
+	const char *owner = ecs_tag(tags, ECS_TAG_OWNER);
+	const char *process = ecs_tag(tags, ECS_TAG_PROCESS);
+	auto_free char *name = NULL;
+
+	if (!owner || !process || strcmp(owner, e->owner) == 0)
+		return false;
+	name = ecs_service_name(e->section, app->name, process);
+	return strcmp(name, json_get_str(service, "serviceName", "")) == 0;
+}
+
+int ecs_check_namesake(struct ecs *e, const struct app *app, struct error *err)
+{
+	json_auto_t *services = NULL;
+	size_t i;
+	json_t *service;
+	int r = describe_like(e, app, &services, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(services, i, service)
+	{
+		if (is_namesakes(e, app, service))
+			return err_set(err, ERR_EXISTS,
+				       "service %s is of another installation "
+				       "of Slipway, which has an app '%s' on "
+				       "this cluster: choose another name, or "
+				       "other prefixes for target.%s",
+				       json_get_str(service, "serviceName", ""),
+				       app->name, e->section->name);
+	}
 	return 0;
 }
 

@@ -28,6 +28,13 @@ int ecs_describe_services(struct ecs *e, const char *const *names, json_t **ret,
 json_t *ecs_service_named(const json_t *services, const char *name)
 	__attribute__((nonnull));
 
+/*
+ * -ERR_EXISTS: another installation has an app of this name here; repository,
+ * log group and secret of that name are its.  0, or as aws_call().
+ */
+int ecs_check_namesake(struct ecs *e, const struct app *app, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
 /* All services of the app, by their tags, whatever their process type;
  * *ret as above. */
 int ecs_app_services(struct ecs *e, const struct app *app, json_t **ret,

@@ -387,12 +387,24 @@ int ecs_settle(struct target *t, const struct app *app,
 	return r;
 }
 
+/* What has the app's name alone, not its services'. */
+static void delete_named(struct cleaning *c)
+{
+	const struct config_target *section = c->e->section;
+	auto_free char *repository = ecs_repository(section, c->app->name);
+	auto_free char *secret = ecs_secret_name(section, c->app->name);
+	auto_free char *group = ecs_log_group(section, c->app->name);
+	struct aws *aws = c->e->aws;
+	struct error err;
+
+	outcome_note(&c->o, secrets_delete(aws, secret, &err), &err);
+	outcome_note(&c->o, cloudwatch_delete_group(aws, group, &err), &err);
+	outcome_note(&c->o, ecr_delete_repository(aws, repository, &err), &err);
+}
+
 int ecs_destroy(struct target *t, const struct app *app, struct error *err)
 {
 	struct ecs *e = ecs_of(t);
-	auto_free char *repository = ecs_repository(e->section, app->name);
-	auto_free char *secret = ecs_secret_name(e->section, app->name);
-	auto_free char *group = ecs_log_group(e->section, app->name);
 	struct cleaning c;
 	struct error why;
 	int r;
@@ -401,10 +413,11 @@ int ecs_destroy(struct target *t, const struct app *app, struct error *err)
 	end_services(&c, NULL);
 	outcome_note(&c.o, ecs_elb_remove(e, app, PLAN_WEB, &why), &why);
 	tidy_families(&c, 0);
-	outcome_note(&c.o, secrets_delete(e->aws, secret, &why), &why);
-	outcome_note(&c.o, cloudwatch_delete_group(e->aws, group, &why), &why);
-	outcome_note(&c.o, ecr_delete_repository(e->aws, repository, &why),
-		     &why);
+	r = ecs_check_namesake(e, app, &why);
+	if (r == 0)
+		delete_named(&c);
+	else if (r != -ERR_EXISTS) /* what has its name is not the app's */
+		outcome_note(&c.o, r, &why);
 	tidy_engine(&c, 0);
 	r = outcome_result(&c.o, err);
 	cleaning_release(&c);

@@ -78,8 +78,10 @@ static int publish(struct target *t, const struct app *app,
 	int r;
 
 	e->report = report;
-	r = cloudwatch_ensure_group(e->aws, group, e->section->log_retention,
-				    err);
+	r = ecs_check_namesake(e, app, err);
+	if (r == 0)
+		r = cloudwatch_ensure_group(e->aws, group,
+					    e->section->log_retention, err);
 	/* Malformed references are found before the image is pushed. */
 	if (r == 0)
 		r = ecs_prepare(e, app, release, err);

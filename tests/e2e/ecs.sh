@@ -204,6 +204,28 @@ test_expect_success 'the load balancer hears of another health path' '
 		jq -e ".TargetGroups[0].HealthCheckPath == \"/ready\""
 '
 
+test_expect_success 'an app of another installation is left alone' '
+	make_app theirs &&
+	ecs CreateService "{\"cluster\": \"$CLUSTER\", \"serviceName\":
+		\"theirs-web\", \"taskDefinition\": \"$(described shop-web |
+			jq -r .taskDefinition)\", \"desiredCount\": 0,
+		\"launchType\": \"FARGATE\", \"networkConfiguration\":
+		{\"awsvpcConfiguration\": {\"subnets\": [\"subnet-0a1b2c3d\"]}},
+		\"tags\": [{\"key\": \"slipway:owner\", \"value\": \"another\"},
+			{\"key\": \"slipway:app\", \"value\": \"1\"},
+			{\"key\": \"slipway:process\", \"value\": \"web\"}]}" \
+		>"$TRASH/reply" &&
+	aws_call ecr CreateRepository \
+		"{\"repositoryName\": \"slipway/theirs\"}" >"$TRASH/reply" &&
+	test_must_fail push theirs main && contains "$TRASH/out" \
+		"service theirs-web is of another installation of Slipway" &&
+	slipway apps:destroy theirs --confirm theirs >"$TRASH/out" 2>&1 &&
+	aws_call ecr DescribeRepositories \
+		"{\"repositoryNames\": [\"slipway/theirs\"]}" >"$TRASH/reply" &&
+	ecs DeleteService "{\"cluster\": \"$CLUSTER\", \"service\":
+		\"theirs-web\", \"force\": true}" >"$TRASH/reply"
+'
+
 test_expect_success 'a target group of somebody else is neither used nor removed' '
 	make_app other && aws_call elasticloadbalancing CreateTargetGroup "{
 		\"Name\": \"other-web\", \"Protocol\": \"HTTP\", \"Port\": 80,
