@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "builder/aws/aws.h"
 #include "builder/rollout/ecs_name.h"
 #include "builder/rollout/ecs_service.h"
 #include "builder/rollout/ecs_target.h"
@@ -49,13 +50,6 @@ static struct poller poller_start(const struct ecs *e)
 					  e->section->rollout_timeout_ms };
 }
 
-/* May the next look go better? */
-static bool is_passing(int r)
-{
-	return r == -ERR_SYS || r == -ERR_TIMEOUT || r == -ERR_LIMIT ||
-	       r == -ERR_PROTO;
-}
-
 /*
  * Describe the services of all rolls; *ret is NULL when AWS did not answer
  * this time.  0 or -code.
@@ -77,7 +71,7 @@ static int describe(struct ecs *e, struct poller *p,
 		p->wait_ms = POLL_MS;
 		return 0;
 	}
-	if (!is_passing(r))
+	if (!ecs_is_passing(r))
 		return r;
 	p->wait_ms =
 		p->wait_ms * 2 < POLL_SLOW_MS ? p->wait_ms * 2 : POLL_SLOW_MS;
@@ -291,13 +285,28 @@ static const char *live_name(const struct app *app, char *out, size_t size)
 	return out;
 }
 
+/* Is it to be asked again, what AWS did not take?  Waits a little. */
+static bool asks_again(struct ecs *e, const struct poller *p, int r)
+{
+	if (!ecs_is_passing(r) || clock_ms() > p->end_ms)
+		return false;
+	(void)ecs_pause(e, POLL_MS);
+	return true;
+}
+
 static enum back revert(struct ecs *e, struct ecs_roll *r)
 {
 	json_auto_t *service = NULL;
+	struct poller p = poller_start(e);
 	struct error err;
 	const char *id;
+	int code;
 
-	if (ecs_revert_service(e, r->name, r->previous, &service, &err) < 0) {
+	do {
+		code = ecs_revert_service(e, r->name, r->previous, &service,
+					  &err);
+	} while (asks_again(e, &p, code));
+	if (code < 0) {
 		ecs_complain(e, "%s: cannot go back: %s", r->p->type, err.msg);
 		return BACK_DONE;
 	}
@@ -312,9 +321,17 @@ static enum back revert(struct ecs *e, struct ecs_roll *r)
 
 static enum back scale_to_zero(struct ecs *e, struct ecs_roll *r)
 {
+	struct poller p = poller_start(e);
 	struct error err;
+	int code;
 
-	if (ecs_scale_service(e, r->name, 0, &err) < 0) {
+	do {
+		code = ecs_scale_service(e, r->name, 0, &err);
+	} while (asks_again(e, &p, code));
+	/* It was not made after all. */
+	if (code < 0 && aws_failed_with(e->aws, "ServiceNotFoundException"))
+		return BACK_DONE;
+	if (code < 0) {
 		ecs_complain(e, "%s: cannot scale it to 0: %s", r->p->type,
 			     err.msg);
 		return BACK_DONE;

@@ -36,7 +36,8 @@ struct ecs_roll {
 	char *previous;	    /* ARN to go back to; NULL = to 0 tasks */
 	bool is_completed;  /* is `previous` what was COMPLETED last? */
 	bool is_at_rest;    /* people want no task of what is live */
-	char *id;	    /* of our deployment; NULL = not started */
+	char *id;	    /* of our deployment; NULL = not started, "" = not
+				known, and whether it started neither */
 	char *before;	    /* id that was PRIMARY before; "" = none */
 	int64_t started_ms; /* clock_ms() */
 	bool was_seen;	    /* our deployment, in a description */

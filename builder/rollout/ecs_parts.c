@@ -56,6 +56,12 @@ bool ecs_pause(const struct ecs *e, int ms)
 	}
 }
 
+bool ecs_is_passing(int r)
+{
+	return r == -ERR_SYS || r == -ERR_TIMEOUT || r == -ERR_LIMIT ||
+	       r == -ERR_PROTO;
+}
+
 /* ---- transcript ---- */
 
 void ecs_detail(const struct ecs *e, const char *fmt, ...)

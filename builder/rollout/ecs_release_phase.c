@@ -261,12 +261,6 @@ static bool has_ended(const json_t *task)
 	return strcmp(json_get_str(task, "lastStatus", ""), "STOPPED") == 0;
 }
 
-static bool is_passing(int r)
-{
-	return r == -ERR_SYS || r == -ERR_TIMEOUT || r == -ERR_LIMIT ||
-	       r == -ERR_PROTO;
-}
-
 static int wait_end(struct phase *p, struct error *err)
 {
 	int wait_ms = LOOK_MS;
@@ -281,7 +275,7 @@ static int wait_end(struct phase *p, struct error *err)
 			return err_set(err, ERR_CANCELED, "canceled");
 		}
 		r = describe(p, &task, err);
-		if (r < 0 && !is_passing(r))
+		if (r < 0 && !ecs_is_passing(r))
 			return r;
 		wait_ms = r == 0 ? LOOK_MS : LOOK_SLOW_MS;
 		if (task && has_ended(task)) {

@@ -267,6 +267,8 @@ static int start_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 
 	if (r == 0)
 		watch(ro, roll, service, now);
+	else if (ecs_is_passing(r) || (service && r == -ERR_CANCELED))
+		roll->id = xstrdup(""); /* not answered: it may have begun */
 	return r;
 }
 

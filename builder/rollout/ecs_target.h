@@ -46,6 +46,9 @@ struct ecs *ecs_of(struct target *t) __attribute__((nonnull));
 bool ecs_is_canceled(const struct ecs *e) __attribute__((nonnull));
 /* Up to `ms`; true at once when canceled. */
 bool ecs_pause(const struct ecs *e, int ms) __attribute__((nonnull));
+/* Of aws_call(): may it go better later, and may the call have been carried
+ * out all the same? */
+bool ecs_is_passing(int r);
 /* Lines of the transcript, as printf(). */
 void ecs_detail(const struct ecs *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), nonnull));
