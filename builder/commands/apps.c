@@ -26,8 +26,8 @@ static json_t *app_json(const struct call *c, const struct app *app)
 	return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
 			 "name", listing_text(app->name), "release",
 			 (json_int_t)app->live_version, "url",
-			 text_of(app_url(c->cfg, app->name)), "git_url",
-			 text_of(app_git_url(c->cfg, app->name)),
+			 text_of(app_url(c->cfg, app->target, app->name)),
+			 "git_url", text_of(app_git_url(c->cfg, app->name)),
 			 "deploy_branch", listing_text(app->deploy_branch),
 			 "target", listing_text(app->target), "owner",
 			 listing_text(app->owner), "created",
@@ -92,16 +92,17 @@ int cmd_apps_create(struct call *c, struct error *err)
 	}
 	if (call_json(c, app_json(c, &c->app)))
 		return 0;
-	url = app_url(c->cfg, c->app.name);
+	url = app_url(c->cfg, c->app.target, c->app.name);
 	git_url = app_git_url(c->cfg, c->app.name);
 	call_printf(c, "Created %s\n", c->app.name);
 	if (call_option(c, "quiet"))
 		return 0;
+	if (*url)
+		call_printf(c, "It will answer at %s\n", url);
 	call_printf(c,
-		    "It will answer at %s\n"
 		    "To deploy:  git remote add slipway %s\n"
 		    "            git push slipway main\n",
-		    url, git_url);
+		    git_url);
 	return 0;
 }
 

@@ -241,7 +241,7 @@ int docker_rollout(struct target *t, const struct app *app,
 			undo(ro);
 	}
 	if (r == 0)
-		*ret_url = app_url(ro->d->cfg, app->name);
+		*ret_url = app_url(ro->d->cfg, app->target, app->name);
 	for (size_t n = 0; n < ro->count; n++)
 		free(ro->instances[n].id);
 	blueprint_release(&ro->blueprint);

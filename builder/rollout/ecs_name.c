@@ -52,13 +52,6 @@ char *ecs_host(const struct config_target *t, const char *app)
 	return *t->domain ? xasprintf("%s.%s", app, t->domain) : xstrdup("");
 }
 
-char *ecs_url(const struct config_target *t, const char *app)
-{
-	if (!*t->listener)
-		return xstrdup("");
-	return xasprintf("%s://%s.%s", t->scheme, app, t->domain);
-}
-
 char *ecs_repository(const struct config_target *t, const char *app)
 {
 	return xasprintf("%s/%s", t->repository_prefix, app);

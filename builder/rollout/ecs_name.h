@@ -33,9 +33,6 @@ char *ecs_group_name(const struct config_target *t, const char *app,
 /* "shop.apps.example.com"; "" when the target has no domain. */
 char *ecs_host(const struct config_target *t, const char *app)
 	__attribute__((nonnull));
-/* "https://shop.apps.example.com"; "" when web is not routed. */
-char *ecs_url(const struct config_target *t, const char *app)
-	__attribute__((nonnull));
 
 /* "slipway/shop", "/slipway/shop", "slipway/shop" */
 char *ecs_repository(const struct config_target *t, const char *app)

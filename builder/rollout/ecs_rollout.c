@@ -15,6 +15,7 @@
 #include "builder/rollout/ecs_follow.h"
 #include "builder/rollout/ecs_name.h"
 #include "builder/rollout/ecs_service.h"
+#include "builder/store/app_url.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
@@ -315,7 +316,7 @@ int ecs_rollout(struct target *t, const struct app *app,
 	if (r < 0 && has_started(ro))
 		ecs_go_back(ro->e, app, ro->rolls, ro->count);
 	if (r == 0)
-		*ret_url = ecs_url(ro->e->section, app->name);
+		*ret_url = app_url(ro->e->cfg, ro->e->section->name, app->name);
 	ro->e->report = NULL;
 	ecs_rollout_free(ro);
 	return r;

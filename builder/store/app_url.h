@@ -9,13 +9,17 @@
 
 struct config;
 
-/* "shop.localhost"; the caller frees it. */
+/* "shop.localhost", for the router; the caller frees it. */
 char *app_host(const struct config *cfg, const char *app)
 	__attribute__((nonnull));
 
-/* "http://shop.localhost:8080", without the port when it is 80; the caller
- * frees it. */
-char *app_url(const struct config *cfg, const char *app)
+/*
+ * Where the app answers on this target: "http://shop.localhost:8080" of the
+ * router, without the port when it is 80; of the load balancer
+ * "https://shop.apps.example.com", or "" when web is not routed there.  The
+ * caller frees it.
+ */
+char *app_url(const struct config *cfg, const char *target, const char *app)
 	__attribute__((nonnull));
 
 /* "ssh://git@deploy.example.com:2222/shop", or "git@deploy.example.com:shop"

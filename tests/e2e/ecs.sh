@@ -75,6 +75,13 @@ test_expect_success 'the first push makes all there is to make' '
 	page_is one && stable shop-web 1
 '
 
+test_expect_success 'its address is that of the load balancer' '
+	slipway apps:info shop --json |
+		jq -e ".url == \"http://shop.example\"" &&
+	slipway apps:list --json |
+		jq -e ".[0].url == \"http://shop.example\""
+'
+
 test_expect_success 'with image by digest, log options and tags' '
 	definition shop-web >"$TRASH/definition" &&
 	jq -e ".taskDefinition.containerDefinitions[0] |

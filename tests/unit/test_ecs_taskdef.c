@@ -336,9 +336,6 @@ static void test_names(void **state)
 	same(ecs_service_name(&f.target, "shop", "web"), "stage-shop-web");
 	same(ecs_group_name(&f.target, "shop", "web"), "stage-shop-web");
 	same(ecs_host(&f.target, "shop"), "shop.apps.example.com");
-	same(ecs_url(&f.target, "shop"), "");
-	set(&f, "listener", "arn");
-	same(ecs_url(&f.target, "shop"), "https://shop.apps.example.com");
 	same(ecs_repository(&f.target, "shop"), "slipway/shop");
 	same(ecs_log_group(&f.target, "shop"), "/slipway/shop");
 	same(ecs_secret_name(&f.target, "shop"), "slipway/shop");

@@ -1131,14 +1131,14 @@ static void urls_leave_the_usual_port_out(void **state)
 	(void)state;
 	config_init(&c);
 	assert_int_equal(config_set(&c, "router.listen", ":8080", &err), 0);
-	url = app_url(&c, "shop");
+	url = app_url(&c, "local", "shop");
 	assert_string_equal(url, "http://shop.localhost:8080");
 	free(url);
 	assert_int_equal(config_set(&c, "router.listen", "10.0.0.1:80", &err),
 			 0);
 	assert_int_equal(config_set(&c, "router.domain", "example.com", &err),
 			 0);
-	url = app_url(&c, "shop");
+	url = app_url(&c, "local", "shop");
 	assert_string_equal(url, "http://shop.example.com");
 	free(url);
 	assert_int_equal(config_set(&c, "ssh.host", "deploy.example.com", &err),
@@ -1153,6 +1153,42 @@ static void urls_leave_the_usual_port_out(void **state)
 	url = app_git_url(&c, "shop");
 	assert_string_equal(url, "git@localhost:shop");
 	free(url);
+	config_release(&c);
+}
+
+static void expect_url(const struct config *c, const char *target,
+		       const char *want)
+{
+	char *url = app_url(c, target, "shop");
+
+	assert_string_equal(url, want);
+	free(url);
+}
+
+static void urls_are_those_of_the_target(void **state)
+{
+	static const char *const keys[][2] = {
+		{ "router.domain", "example.com" },
+		{ "target.prod.type", "ecs" },
+		{ "target.prod.domain", "apps.example.com" },
+		{ "target.blue.type", "docker" },
+	};
+	struct config c;
+
+	(void)state;
+	config_init(&c);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		assert_int_equal(config_set(&c, keys[i][0], keys[i][1], &err),
+				 0);
+	expect_url(&c, "prod", ""); /* nothing routes to it */
+	assert_int_equal(config_set(&c, "target.prod.listener", "arn", &err),
+			 0);
+	expect_url(&c, "prod", "https://shop.apps.example.com");
+	assert_int_equal(config_set(&c, "target.prod.scheme", "http", &err), 0);
+	expect_url(&c, "prod", "http://shop.apps.example.com");
+	expect_url(&c, "blue", "http://shop.example.com:8080");
+	expect_url(&c, "local", "http://shop.example.com:8080");
+	expect_url(&c, "gone", "http://shop.example.com:8080");
 	config_release(&c);
 }
 
@@ -1203,6 +1239,7 @@ int main(void)
 		T(a_writer_waits_for_another),
 		T(the_app_lock_is_exclusive_and_goes_with_its_fd),
 		T(urls_leave_the_usual_port_out),
+		T(urls_are_those_of_the_target),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
