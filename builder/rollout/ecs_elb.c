@@ -23,12 +23,6 @@
 #define CHECK_SECONDS  10
 #define TROUBLE_MAX    4 /* targets told of */
 
-static int call(struct ecs *e, const char *operation, const json_t *input,
-		json_t **ret, struct error *err)
-{
-	return aws_call(e->aws, AWS_ELB, operation, input, ret, err);
-}
-
 /* ---- the target group ---- */
 
 /* -ERR_NOTFOUND; *ret is the caller's. */
@@ -38,7 +32,7 @@ static int find_group(struct ecs *e, const char *name, json_t **ret,
 	json_auto_t *input = json_pack("{s:[s]}", "Names", name);
 	json_auto_t *reply = NULL;
 	json_t *group;
-	int r = call(e, "DescribeTargetGroups", input, &reply, err);
+	int r = ecs_call_elb(e, "DescribeTargetGroups", input, &reply, err);
 
 	if (r == -ERR_PEER && aws_failed_with(e->aws, "TargetGroupNotFound"))
 		return err_set(err, ERR_NOTFOUND, "no target group %s", name);
@@ -51,23 +45,20 @@ static int find_group(struct ecs *e, const char *name, json_t **ret,
 	return 0;
 }
 
-/* [{"key", "value"}] as this service spells it. */
-static json_t *elb_tags(const struct ecs *e, const struct app *app,
-			const char *type)
+/* Whose it is, by the tags of a target group or rule. */
+static int find_owner(struct ecs *e, const struct app *app, const char *arn,
+		      enum ecs_owned *ret, struct error *err)
 {
-	json_auto_t *tags = ecs_tags(e->owner, app->id, type, 0);
-	json_t *list = json_array();
-	size_t i;
-	json_t *tag;
+	json_auto_t *input = json_pack("{s:[s]}", "ResourceArns", arn);
+	json_auto_t *reply = NULL;
+	const json_t *about;
+	int r = ecs_call_elb(e, "DescribeTags", input, &reply, err);
 
-	json_array_foreach(tags, i, tag)
-	{
-		json_array_append_new(
-			list, json_pack("{s:O, s:O}", "Key",
-					json_object_get(tag, "key"), "Value",
-					json_object_get(tag, "value")));
-	}
-	return list;
+	if (r < 0)
+		return r;
+	about = json_array_get(json_object_get(reply, "TagDescriptions"), 0);
+	*ret = ecs_owned(json_object_get(about, "Tags"), e->owner, app->id);
+	return 0;
 }
 
 static int create_group(struct ecs *e, const struct app *app, const char *type,
@@ -80,10 +71,11 @@ static int create_group(struct ecs *e, const struct app *app, const char *type,
 		e->section->vpc, "TargetType", "ip", "HealthCheckPath",
 		e->section->health_path, "HealthCheckIntervalSeconds",
 		CHECK_SECONDS, "HealthyThresholdCount", 2, "Matcher",
-		"HttpCode", "200-399", "Tags", elb_tags(e, app, type));
+		"HttpCode", "200-399", "Tags",
+		ecs_tags_spelt(e->owner, app->id, type));
 	json_auto_t *reply = NULL;
 	json_t *group;
-	int r = call(e, "CreateTargetGroup", input, &reply, err);
+	int r = ecs_call_elb(e, "CreateTargetGroup", input, &reply, err);
 
 	if (r < 0)
 		return r;
@@ -107,7 +99,7 @@ static int set_health_path(struct ecs *e, const char *arn, const json_t *group,
 		return 0;
 	input = json_pack("{s:s, s:s}", "TargetGroupArn", arn,
 			  "HealthCheckPath", e->section->health_path);
-	return call(e, "ModifyTargetGroup", input, &reply, err);
+	return ecs_call_elb(e, "ModifyTargetGroup", input, &reply, err);
 }
 
 /* AWS's own 5 minutes are what makes rollouts slow. */
@@ -121,25 +113,61 @@ static int set_delay(struct ecs *e, const char *arn, struct error *err)
 		seconds);
 	json_auto_t *reply = NULL;
 
-	return call(e, "ModifyTargetGroupAttributes", input, &reply, err);
+	return ecs_call_elb(e, "ModifyTargetGroupAttributes", input, &reply,
+			    err);
 }
 
+static int set_up_group(struct ecs *e, const char *arn, const json_t *group,
+			struct error *err)
+{
+	int r = set_health_path(e, arn, group, err);
+
+	return r < 0 ? r : set_delay(e, arn, err);
+}
+
+/* 1 when it was made, 0 when it was there, or -code. */
+static int find_or_create(struct ecs *e, const struct app *app,
+			  const char *type, const char *name, int port,
+			  json_t **ret, struct error *err)
+{
+	int r = find_group(e, name, ret, err);
+
+	if (r != -ERR_NOTFOUND)
+		return r;
+	r = create_group(e, app, type, name, port, ret, err);
+	if (r == 0)
+		return 1;
+	/* Somebody made it meanwhile. */
+	if (r == -ERR_PEER &&
+	    aws_failed_with(e->aws, "DuplicateTargetGroupName"))
+		r = find_group(e, name, ret, err);
+	return r;
+}
+
+/* One that somebody else made, without our tags, is used as it is. */
 static int ensure_group(struct ecs *e, const struct app *app, const char *type,
 			int port, char **ret_arn, struct error *err)
 {
 	auto_free char *name = ecs_group_name(e->section, app->name, type);
 	json_auto_t *group = NULL;
+	enum ecs_owned owned = ECS_OURS;
 	const char *arn;
-	int r = find_group(e, name, &group, err);
+	int r = find_or_create(e, app, type, name, port, &group, err);
 
-	if (r == -ERR_NOTFOUND)
-		r = create_group(e, app, type, name, port, &group, err);
 	if (r < 0)
 		return r;
 	arn = json_get_str(group, "TargetGroupArn", "");
-	r = set_health_path(e, arn, group, err);
 	if (r == 0)
-		r = set_delay(e, arn, err);
+		r = find_owner(e, app, arn, &owned, err);
+	if (r < 0)
+		return r;
+	if (owned == ECS_ANOTHERS)
+		return err_set(err, ERR_EXISTS,
+			       "target group %s belongs to another app: its "
+			       "tags say so (choose another "
+			       "target.%s.name-prefix)",
+			       name, e->section->name);
+	r = owned == ECS_OURS ? set_up_group(e, arn, group, err) : 0;
 	if (r == 0)
 		*ret_arn = xstrdup(arn);
 	return r;
@@ -160,7 +188,7 @@ static int list_rules(struct ecs *e, json_t **ret, struct error *err)
 		json_auto_t *reply = NULL;
 		const char *next;
 		json_t *rules;
-		int r = call(e, "DescribeRules", input, &reply, err);
+		int r = ecs_call_elb(e, "DescribeRules", input, &reply, err);
 
 		if (r < 0)
 			return r;
@@ -178,16 +206,35 @@ static int list_rules(struct ecs *e, json_t **ret, struct error *err)
 	return err_set(err, ERR_LIMIT, "the listener has too many rules");
 }
 
-/* Does a rule's action name this target group? */
+static bool has_group(const json_t *targets, const char *group_arn)
+{
+	size_t i;
+	json_t *target;
+
+	json_array_foreach(targets, i, target)
+	{
+		if (strcmp(json_get_str(target, "TargetGroupArn", ""),
+			   group_arn) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does one of a rule's actions name this target group, alone or among
+ * others? */
 static bool forwards_to(const json_t *rule, const char *group_arn)
 {
+	json_t *actions = json_object_get(rule, "Actions");
 	size_t i;
 	json_t *action;
 
-	json_array_foreach(json_object_get(rule, "Actions"), i, action)
+	if (has_group(actions, group_arn))
+		return true;
+	json_array_foreach(actions, i, action)
 	{
-		if (strcmp(json_get_str(action, "TargetGroupArn", ""),
-			   group_arn) == 0)
+		if (has_group(json_at(action, "ForwardConfig", "TargetGroups",
+				      NULL),
+			      group_arn))
 			return true;
 	}
 	return false;
@@ -208,24 +255,25 @@ static bool has_value(const json_t *values, const char *host)
 	return false;
 }
 
-/* Is this host name, word by word, one of the rule's? */
-static bool is_for_host(const json_t *rule, const char *host)
+/* Is this host name, word by word, one of the condition's? */
+static bool is_for_host(const json_t *condition, const char *host)
 {
-	size_t i;
-	json_t *condition;
+	return strcmp(json_get_str(condition, "Field", ""), "host-header") ==
+		       0 &&
+	       (has_value(json_object_get(condition, "Values"), host) ||
+		has_value(
+			json_at(condition, "HostHeaderConfig", "Values", NULL),
+			host));
+}
 
-	json_array_foreach(json_object_get(rule, "Conditions"), i, condition)
-	{
-		if (strcmp(json_get_str(condition, "Field", ""),
-			   "host-header") != 0)
-			continue;
-		if (has_value(json_object_get(condition, "Values"), host) ||
-		    has_value(json_at(condition, "HostHeaderConfig", "Values",
-				      NULL),
-			      host))
-			return true;
-	}
-	return false;
+/* Does it take all requests for this host name?  One with another condition,
+ * as a path, takes some of them: people have such beside ours. */
+static bool takes_host(const json_t *rule, const char *host)
+{
+	json_t *conditions = json_object_get(rule, "Conditions");
+
+	return json_array_size(conditions) == 1 &&
+	       is_for_host(json_array_get(conditions, 0), host);
 }
 
 static bool is_taken(const json_t *rules, int priority)
@@ -270,8 +318,8 @@ static int create_rule(struct ecs *e, const struct app *app, const char *type,
 				  "host-header", "HostHeaderConfig", "Values",
 				  host, "Actions", "Type", "forward",
 				  "TargetGroupArn", group_arn, "Tags",
-				  elb_tags(e, app, type));
-		r = call(e, "CreateRule", input, &reply, err);
+				  ecs_tags_spelt(e->owner, app->id, type));
+		r = ecs_call_elb(e, "CreateRule", input, &reply, err);
 		if (r != -ERR_PEER || !aws_failed_with(e->aws, "PriorityInUse"))
 			return r;
 	}
@@ -291,13 +339,14 @@ static int ensure_rule(struct ecs *e, const struct app *app, const char *type,
 		return r;
 	json_array_foreach(rules, i, rule)
 	{
+		if (!takes_host(rule, host))
+			continue;
 		if (forwards_to(rule, group_arn))
 			return 0;
-		if (is_for_host(rule, host))
-			return err_set(err, ERR_EXISTS,
-				       "another rule of the load balancer has "
-				       "%s: %s",
-				       host, json_get_str(rule, "RuleArn", ""));
+		return err_set(err, ERR_EXISTS,
+			       "another rule of the load balancer has "
+			       "%s: %s",
+			       host, json_get_str(rule, "RuleArn", ""));
 	}
 	return create_rule(e, app, type, host, group_arn, rules, err);
 }
@@ -340,7 +389,7 @@ static int delete_rules(struct ecs *e, const char *group_arn, struct error *err)
 			continue;
 		input = json_pack("{s:s}", "RuleArn",
 				  json_get_str(rule, "RuleArn", ""));
-		r = call(e, "DeleteRule", input, &reply, err);
+		r = ecs_call_elb(e, "DeleteRule", input, &reply, err);
 		if (r < 0 && !aws_failed_with(e->aws, "RuleNotFound"))
 			return r;
 	}
@@ -355,7 +404,7 @@ static int delete_group(struct ecs *e, const char *arn, struct error *err)
 	for (int i = 0; i < DELETE_TRIES; i++) {
 		json_auto_t *reply = NULL;
 
-		r = call(e, "DeleteTargetGroup", input, &reply, err);
+		r = ecs_call_elb(e, "DeleteTargetGroup", input, &reply, err);
 		if (r == 0 || aws_failed_with(e->aws, "TargetGroupNotFound"))
 			return 0;
 		if (r != -ERR_PEER || !aws_failed_with(e->aws, "ResourceInUse"))
@@ -372,17 +421,19 @@ int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,
 {
 	auto_free char *name = ecs_group_name(e->section, app->name, type);
 	json_auto_t *group = NULL;
+	enum ecs_owned owned = ECS_NOBODYS;
 	const char *arn;
 	int r;
 
 	if (!*e->section->listener)
 		return 0;
 	r = find_group(e, name, &group, err);
-	if (r == -ERR_NOTFOUND)
-		return 0;
 	if (r < 0)
-		return r;
+		return r == -ERR_NOTFOUND ? 0 : r;
 	arn = json_get_str(group, "TargetGroupArn", "");
+	r = find_owner(e, app, arn, &owned, err);
+	if (r < 0 || owned != ECS_OURS)
+		return r;
 	r = delete_rules(e, arn, err);
 	return r < 0 ? r : delete_group(e, arn, err);
 }
@@ -402,7 +453,7 @@ int ecs_elb_trouble(struct ecs *e, const char *group_arn, struct buf *out,
 	int told = 0;
 	size_t i;
 	json_t *item;
-	int r = call(e, "DescribeTargetHealth", input, &reply, err);
+	int r = ecs_call_elb(e, "DescribeTargetHealth", input, &reply, err);
 
 	if (r < 0)
 		return r;
