@@ -66,6 +66,26 @@ test_expect_success 'a server starts with a target of type ecs' '
 	start_double && ecs_server && new_user alice --admin
 '
 
+# what check says of the target; CLUSTER
+target_check() {
+	"$BUILD/bin/slipway" check -o "slipway.data=$TRASH/check" \
+		-o "slipway.socket=$TRASH/check/s" -o target.prod.type=ecs \
+		-o target.prod.region="$AWS_DEFAULT_REGION" \
+		-o target.prod.cluster="$1" -o target.prod.subnets=subnet-1 \
+		-o target.prod.security-groups=sg-1 \
+		-o target.prod.execution-role=role >"$TRASH/out"
+	grep "target prod" "$TRASH/out"
+}
+
+test_expect_success 'slipway check says who we are, and whether there is a cluster' '
+	target_check "$CLUSTER" >"$TRASH/line" &&
+	contains "$TRASH/line" "ok    target prod (arn:aws:" \
+		" in $AWS_DEFAULT_REGION)" &&
+	target_check prodd >"$TRASH/line" &&
+	contains "$TRASH/line" "FAIL  target prod" "cluster prodd" \
+		ClusterNotFoundException
+'
+
 test_expect_success 'the first push makes all there is to make' '
 	make_app shop && push shop main &&
 	contains "$TRASH/out" "Rolling out web=1 on prod" \
