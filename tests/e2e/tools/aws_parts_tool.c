@@ -106,7 +106,7 @@ static int retain(struct aws *a, char **argv, struct error *err)
 
 static int ensure_group(struct aws *a, char **argv, struct error *err)
 {
-	json_auto_t *tags = json_object();
+	json_auto_t *tags = json_pack("{s:s}", "made-by", "tests");
 
 	return cloudwatch_ensure_group(a, argv[0], number(argv[1]), tags, err);
 }
