@@ -1,6 +1,7 @@
 /*
  * The watch: after a restart of the engine, of the router or of a container
- * the addresses have changed; put routes and containers right again.
+ * the addresses have changed; put routes and containers right again.  And
+ * after a worker was killed, take back what it left on ECS.
  */
 #include "builder/jobs/worker.h"
 
@@ -35,6 +36,7 @@ struct watch {
 	int64_t done_ms;   /* last reconcile; 0 = due */
 	bool is_down;	   /* the engine did not answer last time */
 	int64_t seen_s;	   /* events before this were looked at */
+	json_t *looked_at; /* on ECS: app's id: its interrupted release */
 };
 
 static void say_step(void *ctx, const char *line)
@@ -60,6 +62,12 @@ static bool say_is_canceled(void *ctx)
 	(void)ctx;
 	return worker_is_canceled();
 }
+
+static const struct target_report reports = { .step = say_step,
+					      .detail = say_step,
+					      .error = say_error,
+					      .busy = say_busy,
+					      .is_canceled = say_is_canceled };
 
 /* ---- reconcile ---- */
 
@@ -107,11 +115,6 @@ static int drop_remote(struct watch *w, struct app *apps, struct release *live,
 static int reconcile_apps(struct watch *w, struct app *apps, int count,
 			  struct error *err)
 {
-	const struct target_report report = { .step = say_step,
-					      .detail = say_step,
-					      .error = say_error,
-					      .busy = say_busy,
-					      .is_canceled = say_is_canceled };
 	struct release *live = xcalloc((size_t)count + 1, sizeof(*live));
 	struct target *target = NULL;
 	int r = live_releases(w, apps, count, live, err);
@@ -122,13 +125,80 @@ static int reconcile_apps(struct watch *w, struct app *apps, int count,
 		int here = drop_remote(w, apps, live, count);
 
 		r = target->ops->reconcile(target, apps, live, (size_t)here,
-					   &report, err);
+					   &reports, err);
 		target->ops->close(target);
 	}
 	for (int i = 0; i < count; i++)
 		release_release(&live[i]);
 	free(live);
 	return r;
+}
+
+/* Was its worker killed? */
+static bool was_interrupted(struct watch *w, const struct release *release)
+{
+	struct job job = { 0 };
+	struct error ignored;
+	bool is_so =
+		release->state == RELEASE_FAILED && release->job_id &&
+		store_job_get(w->store, release->job_id, &job, &ignored) == 0 &&
+		job.state == JOB_INTERRUPTED;
+
+	job_release(&job);
+	return is_so;
+}
+
+/* The newest release of an app on ECS, when its worker was killed: ECS goes on
+ * without it.  0 = there is none, or it was looked at. */
+static int64_t interrupted_release(struct watch *w, const struct app *app)
+{
+	auto_free char *key = xasprintf("%" PRId64, app->id);
+	struct release *newest = NULL;
+	struct error ignored;
+	int64_t version = 0;
+	int count = 0;
+
+	if (target_is_ecs(w->cfg, app->target))
+		count = store_releases(w->store, app->id, 1, &newest, &ignored);
+	for (int i = 0; i < count; i++) {
+		if (was_interrupted(w, &newest[i]))
+			version = newest[i].version;
+		release_release(&newest[i]);
+	}
+	free(newest);
+	if (version == json_integer_value(json_object_get(w->looked_at, key)))
+		return 0;
+	return version;
+}
+
+static int take_back(struct watch *w, const struct app *app, struct error *err)
+{
+	const struct release none = { .version = 0 };
+	struct target *target = NULL;
+	int r = target_open(w->cfg, w->store, app->target, &target, err);
+
+	if (r < 0)
+		return r;
+	r = target->ops->reconcile(target, app, &none, 1, &reports, err);
+	target->ops->close(target);
+	return r;
+}
+
+/* What cannot be done now is done the next time. */
+static void reconcile_remote(struct watch *w, const struct app *apps, int count)
+{
+	for (int i = 0; i < count && !worker_is_canceled(); i++) {
+		auto_free char *key = xasprintf("%" PRId64, apps[i].id);
+		int64_t version = interrupted_release(w, &apps[i]);
+		struct error err;
+		int r = version ? take_back(w, &apps[i], &err) : 0;
+
+		if (version && r == 0)
+			json_object_set_new(w->looked_at, key,
+					    json_integer(version));
+		else if (r < 0 && r != -ERR_TIMEOUT)
+			log_warn("reconcile: %s", err.msg);
+	}
 }
 
 static int reconcile(struct watch *w, struct error *err)
@@ -140,6 +210,7 @@ static int reconcile(struct watch *w, struct error *err)
 	if (count < 0)
 		return count;
 	r = reconcile_apps(w, apps, count, err);
+	reconcile_remote(w, apps, count);
 	for (int i = 0; i < count; i++)
 		app_release(&apps[i]);
 	free(apps);
@@ -225,6 +296,7 @@ int watch_run(const struct config *cfg, struct store *store, struct error *err)
 
 	if (r < 0)
 		return r;
+	w.looked_at = json_object();
 	while (!worker_is_canceled()) {
 		struct error why;
 
@@ -237,6 +309,7 @@ int watch_run(const struct config *cfg, struct store *store, struct error *err)
 		}
 		look(&w);
 	}
+	json_decref(w.looked_at);
 	free(w.owner);
 	return 0;
 }

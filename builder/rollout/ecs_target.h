@@ -113,6 +113,15 @@ int ecs_settle(struct target *t, const struct app *app,
 int ecs_processes(struct target *t, const struct app *app,
 		  struct target_process **ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
+/*
+ * Services of these apps that run a release newer than the live one, which a
+ * killed worker left there, are sent back to it; ECS does the rest.
+ * -ERR_TIMEOUT: somebody works on an app.
+ */
+int ecs_reconcile(struct target *t, const struct app *apps,
+		  const struct release *live, size_t count,
+		  const struct target_report *report, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
 int ecs_destroy(struct target *t, const struct app *app, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 

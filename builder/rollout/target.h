@@ -111,9 +111,10 @@ struct target_ops {
 		      struct error *err);
 	/*
 	 * Make what runs equal to what is recorded: `live[i]` is the live
-	 * release of `apps[i]` (version 0 = none).  Removes containers of
-	 * other releases and of apps that are gone, starts what is missing,
-	 * writes every route.
+	 * release of `apps[i]` (version 0 = none).  On the local engine:
+	 * removes containers of other releases and of apps that are gone,
+	 * starts what is missing, writes every route.  On ECS: takes back
+	 * rollouts that nobody follows any more.
 	 */
 	int (*reconcile)(struct target *t, const struct app *apps,
 			 const struct release *live, size_t count,

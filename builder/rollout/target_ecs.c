@@ -195,22 +195,6 @@ static int rename_app(struct target *t, const struct app *app,
 		       app->name);
 }
 
-/* ---- reconcile ---- */
-
-/* ECS itself keeps running what is recorded there. */
-static int reconcile(struct target *t, const struct app *apps,
-		     const struct release *live, size_t count,
-		     const struct target_report *report, struct error *err)
-{
-	(void)t;
-	(void)apps;
-	(void)live;
-	(void)count;
-	(void)report;
-	(void)err;
-	return 0;
-}
-
 /* ---- open and close ---- */
 
 static void close_target(struct target *t)
@@ -236,7 +220,7 @@ static const struct target_ops ops = {
 	.logs = logs,
 	.destroy = ecs_destroy,
 	.rename = rename_app,
-	.reconcile = reconcile,
+	.reconcile = ecs_reconcile,
 	.close = close_target,
 };
 

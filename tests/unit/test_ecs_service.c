@@ -2,10 +2,13 @@
  * taken back, against scripted replies: what the double does not do at will. */
 #include "tests/unit/ecs_script.h"
 
+#include <unistd.h>
+
 #include "builder/rollout/ecs_back.h"
 #include "builder/rollout/ecs_describe.h"
 #include "builder/rollout/ecs_roll.h"
 #include "builder/rollout/ecs_service.h"
+#include "builder/store/app_lock.h"
 
 /* ---- a service is changed ---- */
 
@@ -381,6 +384,82 @@ static void ecs_may_have_gone_back_to_another_revision(void **state)
 	ecs_roll_release(&roll);
 }
 
+/* ---- what a killed worker left ---- */
+
+#define ON(name, def)                                                          \
+	"{'serviceName': '" name "', 'status': 'ACTIVE', 'desiredCount': 1, "  \
+	"'taskDefinition': '" def "', " TAGS                                   \
+	", 'loadBalancers': [" BALANCER("3000") "]}"
+
+static void reconcile(const struct step *steps, int64_t live_version)
+{
+	char dir[] = "/tmp/test_ecs_XXXXXX";
+	char locks[sizeof(dir) + 8];
+	struct app one = app;
+	struct release none = { .version = 0 };
+	struct error err;
+
+	assert_non_null(mkdtemp(dir));
+	free(cfg.data);
+	cfg.data = xstrdup(dir);
+	one.live_version = live_version;
+	script = steps;
+	assert_int_equal(
+		ecs_reconcile(&target.base, &one, &none, 1, &report, &err), 0);
+	app_lock_forget(dir, one.id);
+	snprintf(locks, sizeof(locks), "%s/locks", dir);
+	rmdir(locks);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void a_rollout_that_nobody_follows_goes_back(void **state)
+{
+	static const struct step steps[] = {
+		{ "ListServices", NULL,
+		  "{'serviceArns': ['c/shop-web', 'c/shop-cron']}" },
+		{ "DescribeServices", NULL,
+		  "{'services': [" ON("shop-web", "f:5") ", " ON("shop-cron",
+								 "g:1") "]}" },
+		{ "DescribeTaskDefinition", "{'taskDefinition': 'f:5'}",
+		  DEFINITION(RELEASE("5")) },
+		{ "ListTaskDefinitions", NULL, FAMILY("'f:4'") },
+		{ "DescribeTaskDefinition", "{'taskDefinition': 'f:4'}",
+		  DEFINITION(RELEASE("4")) },
+		{ "DescribeTaskDefinition", "{'taskDefinition': 'f:4'}",
+		  "{'taskDefinition': {'containerDefinitions': [{'name': "
+		  "'web', 'environment': [{'name': 'PORT', 'value': "
+		  "'5000'}]}]}}" },
+		{ "UpdateService",
+		  "{'service': 'shop-web', 'taskDefinition': 'f:4', "
+		  "'loadBalancers': [" BALANCER("5000") "]}",
+		  CREATED },
+		/* As somebody else wants it. */
+		{ "DescribeTaskDefinition", "{'taskDefinition': 'g:1'}",
+		  DEFINITION("'tags': []") },
+		{ NULL, NULL, NULL },
+	};
+
+	(void)state;
+	reconcile(steps, 4);
+	assert_non_null(strstr(told, "shop: service shop-web was left on f:5: "
+				     "back to f:4"));
+}
+
+static void a_first_one_goes_to_nothing(void **state)
+{
+	static const struct step steps[] = {
+		{ "ListServices", NULL, "{'serviceArns': ['c/shop-web']}" },
+		{ "DescribeServices", NULL,
+		  "{'services': [" ON("shop-web", "f:1") "]}" },
+		{ "DescribeTaskDefinition", NULL, DEFINITION(RELEASE("1")) },
+		{ "UpdateService", "{'desiredCount': 0}", CREATED },
+		{ NULL, NULL, NULL },
+	};
+
+	(void)state;
+	reconcile(steps, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +478,8 @@ int main(void)
 		T(a_rollout_that_may_have_begun_is_taken_back),
 		T(what_was_not_made_needs_no_way_back),
 		T(ecs_may_have_gone_back_to_another_revision),
+		T(a_rollout_that_nobody_follows_goes_back),
+		T(a_first_one_goes_to_nothing),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
