@@ -54,7 +54,7 @@ void ecs_roll_judge(struct ecs_roll *r, const json_t *service,
 				       .age_ms = clock_ms() - r->started_ms };
 	json_auto_t *nothing = json_object();
 
-	ecs_judge(service ? service : nothing, &w, r->was_seen, ret);
+	ecs_judge(service ? service : nothing, &w, ret);
 	if (!service && !r->was_seen && w.age_ms < MISSING_MS)
 		ret->verdict = ECS_IN_PROGRESS;
 	r->was_seen = r->was_seen || ret->is_seen;
