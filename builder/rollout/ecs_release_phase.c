@@ -101,7 +101,10 @@ static int make_taskdef(struct phase *p, const char *const *command,
 
 	if (r < 0 && r != -ERR_NOTFOUND)
 		return r;
-	what.base = base;
+	/* Another app's is not to be amended. */
+	if (ecs_owned(json_object_get(base, "tags"), e->owner, p->app->id) !=
+	    ECS_ANOTHERS)
+		what.base = base;
 	return ecs_register(e, &what, &p->taskdef, &p->container, err);
 }
 

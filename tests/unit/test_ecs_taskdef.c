@@ -362,6 +362,11 @@ static void test_other_settings(void **state)
 	(void)state;
 	setup(&f);
 	set(&f, "architecture", "arm64");
+	set(&f, "capacity", "FARGATE_SPOT");
+	def = make(&f, NULL);
+	expect(json_object_get(def, "requiresCompatibilities"),
+	       "[\"FARGATE\"]");
+	json_decref(def);
 	set(&f, "capacity", "ec2");
 	set(&f, "task-role", "arn:aws:iam::1:role/shop");
 	f.d.port = 0;
