@@ -113,6 +113,9 @@ static int end_service(struct ecs_cleaning *c, const json_t *service,
 {
 	const char *name = json_get_str(service, "serviceName", "");
 
+	/* One that drains ends by itself. */
+	if (strcmp(json_get_str(service, "status", ""), "ACTIVE") != 0)
+		return 0;
 	if (!ecs_is_adopted(service))
 		return ecs_delete_service(c->e, name, err);
 	return err_set(

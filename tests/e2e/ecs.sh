@@ -269,6 +269,48 @@ test_expect_success 'AccessDenied is shown with the action to allow' '
 	contains "$TRASH/out" "ecs:RegisterTaskDefinition" && page_is twelve
 '
 
+test_expect_success 'a service that somebody deleted is made again' '
+	ecs DeleteService "{\"cluster\": \"$CLUSTER\", \"service\":
+		\"shop-web\", \"force\": true}" >"$TRASH/reply" &&
+	commit shop again && push shop main &&
+	contains "$TRASH/out" "creating service shop-web" "is live" &&
+	page_is again
+'
+
+test_expect_success 'a first push that fails leaves no tasks, and the next works' '
+	make_app pad && echo "web: exit 9" >"$TRASH/pad/Procfile" &&
+	commit pad one && test_must_fail push pad main &&
+	contains "$TRASH/out" "web exited 9" \
+		"web: there is nothing to go back to; scaled to 0" &&
+	told pad-web ".desiredCount == 0 and .runningCount == 0" &&
+	echo "$WEB" >"$TRASH/pad/Procfile" && commit pad two &&
+	push pad main && contains "$TRASH/out" "pad v2 is live" &&
+	stable pad-web 1
+'
+
+test_expect_success 'what another installation made is refused' '
+	make_app theirs && ecs_tags="[{\"Key\": \"slipway:owner\", \"Value\":
+		\"x\"}, {\"Key\": \"slipway:app\", \"Value\": \"1\"}]" &&
+	aws_call ecr CreateRepository "{\"repositoryName\": \"slipway/theirs\",
+		\"tags\": $ecs_tags}" >"$TRASH/reply" &&
+	test_must_fail push theirs main &&
+	contains "$TRASH/out" "belongs to another installation" \
+		"target.prod.repository-prefix" &&
+	slipway apps:destroy theirs --confirm theirs &&
+	aws_call ecr DescribeRepositories "{\"repositoryNames\":
+		[\"slipway/theirs\"]}"
+'
+
+test_expect_success 'destroying an app half way goes on with the next try' '
+	admin POST /faults "{\"kind\": \"access-denied\", \"service\": \"logs\",
+		\"operation\": \"DeleteLogGroup\"}" &&
+	{ test_must_fail slipway apps:destroy pad --confirm pad \
+		>"$TRASH/out" 2>&1; code=$?; admin DELETE /faults;
+		[ $code = 0 ]; } &&
+	contains "$TRASH/out" logs:DeleteLogGroup &&
+	slipway apps:destroy pad --confirm pad
+'
+
 test_expect_success 'an app that is destroyed leaves nothing there' '
 	slipway apps:destroy shop --confirm shop >"$TRASH/out" 2>&1 &&
 	poll_until 60 told shop-web ".status == \"INACTIVE\"" &&
