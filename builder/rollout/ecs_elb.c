@@ -299,56 +299,66 @@ static int free_priority(const json_t *rules, int from)
 }
 
 static int create_rule(struct ecs *e, const struct app *app, const char *type,
-		       const char *host, const char *group_arn,
-		       const json_t *rules, struct error *err)
+		       const char *host, const char *group_arn, int priority,
+		       struct error *err)
 {
-	int priority = 0;
-	int r = 0;
+	json_auto_t *input = json_pack(
+		"{s:s, s:i, s:[{s:s, s:{s:[s]}}], s:[{s:s, s:s}], s:o}",
+		"ListenerArn", e->section->listener, "Priority", priority,
+		"Conditions", "Field", "host-header", "HostHeaderConfig",
+		"Values", host, "Actions", "Type", "forward", "TargetGroupArn",
+		group_arn, "Tags", ecs_tags_spelt(e->owner, app->id, type));
+	json_auto_t *reply = NULL;
+	int r = ecs_call_elb(e, "CreateRule", input, &reply, err);
 
-	/* Somebody may take it between our look and our call. */
-	for (int i = 0; i < PRIORITY_TRIES; i++) {
-		json_auto_t *input = NULL;
-		json_auto_t *reply = NULL;
-
-		priority = free_priority(rules, priority + 1);
-		input = json_pack("{s:s, s:i, s:[{s:s, s:{s:[s]}}], "
-				  "s:[{s:s, s:s}], s:o}",
-				  "ListenerArn", e->section->listener,
-				  "Priority", priority, "Conditions", "Field",
-				  "host-header", "HostHeaderConfig", "Values",
-				  host, "Actions", "Type", "forward",
-				  "TargetGroupArn", group_arn, "Tags",
-				  ecs_tags_spelt(e->owner, app->id, type));
-		r = ecs_call_elb(e, "CreateRule", input, &reply, err);
-		if (r != -ERR_PEER || !aws_failed_with(e->aws, "PriorityInUse"))
-			return r;
-	}
+	if (r == -ERR_PEER && aws_failed_with(e->aws, "PriorityInUse"))
+		return err_set(err, ERR_EXISTS, "priority %d is taken",
+			       priority);
 	return r;
+}
+
+/* 1 when one of the rules brings the host name's requests to the group, 0, or
+ * -ERR_INVALID when it brings them elsewhere. */
+static int has_rule(const json_t *rules, const char *host,
+		    const char *group_arn, struct error *err)
+{
+	size_t i;
+	json_t *rule;
+
+	json_array_foreach(rules, i, rule)
+	{
+		if (!takes_host(rule, host))
+			continue;
+		if (forwards_to(rule, group_arn))
+			return 1;
+		return err_set(err, ERR_INVALID,
+			       "another rule of the load balancer has %s: %s",
+			       host, json_get_str(rule, "RuleArn", ""));
+	}
+	return 0;
 }
 
 static int ensure_rule(struct ecs *e, const struct app *app, const char *type,
 		       const char *group_arn, struct error *err)
 {
 	auto_free char *host = ecs_host(e->section, app->name);
-	json_auto_t *rules = NULL;
-	size_t i;
-	json_t *rule;
-	int r = list_rules(e, &rules, err);
+	int priority = 0;
+	int r = -ERR_EXISTS;
 
-	if (r < 0)
-		return r;
-	json_array_foreach(rules, i, rule)
-	{
-		if (!takes_host(rule, host))
-			continue;
-		if (forwards_to(rule, group_arn))
-			return 0;
-		return err_set(err, ERR_EXISTS,
-			       "another rule of the load balancer has "
-			       "%s: %s",
-			       host, json_get_str(rule, "RuleArn", ""));
+	/* Somebody may take the priority between our look and our call; and
+	 * so may have we, when an answer was lost. */
+	for (int i = 0; r == -ERR_EXISTS && i < PRIORITY_TRIES; i++) {
+		json_auto_t *rules = NULL;
+
+		r = list_rules(e, &rules, err);
+		if (r == 0)
+			r = has_rule(rules, host, group_arn, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		priority = free_priority(rules, priority + 1);
+		r = create_rule(e, app, type, host, group_arn, priority, err);
 	}
-	return create_rule(e, app, type, host, group_arn, rules, err);
+	return r;
 }
 
 int ecs_elb_ensure(struct ecs *e, const struct app *app, const char *type,
