@@ -381,6 +381,23 @@ int ecs_elb_ensure(struct ecs *e, const struct app *app, const char *type,
 
 /* ---- the end ---- */
 
+/* One that brings some requests elsewhere is not ours to delete: that the
+ * target group is in use is told then. */
+static bool is_shared(const json_t *rule)
+{
+	json_t *actions = json_object_get(rule, "Actions");
+	size_t i;
+	json_t *action;
+
+	json_array_foreach(actions, i, action)
+	{
+		if (json_array_size(json_at(action, "ForwardConfig",
+					    "TargetGroups", NULL)) > 1)
+			return true;
+	}
+	return false;
+}
+
 static int delete_rules(struct ecs *e, const char *group_arn, struct error *err)
 {
 	json_auto_t *rules = NULL;
@@ -395,7 +412,7 @@ static int delete_rules(struct ecs *e, const char *group_arn, struct error *err)
 		json_auto_t *input = NULL;
 		json_auto_t *reply = NULL;
 
-		if (!forwards_to(rule, group_arn))
+		if (!forwards_to(rule, group_arn) || is_shared(rule))
 			continue;
 		input = json_pack("{s:s}", "RuleArn",
 				  json_get_str(rule, "RuleArn", ""));

@@ -217,6 +217,7 @@ static int open_target(void **state)
 	target.cfg = &cfg;
 	target.section = config_target(&cfg, "prod");
 	target.aws = client;
+	target.store = (struct store *)client; /* the tests' own, if any */
 	target.owner = (char *)"o";
 	target.report = &report;
 	is_canceled = false;

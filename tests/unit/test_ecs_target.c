@@ -115,6 +115,25 @@ static void a_host_name_that_another_rule_takes_is_refused(void **state)
 	assert_non_null(strstr(err.msg, "theirs"));
 }
 
+static void a_rule_with_other_groups_is_not_deleted(void **state)
+{
+	static const struct step steps[] = {
+		{ "DescribeTargetGroups", NULL, GROUP },
+		{ "DescribeTags", NULL, ELB_OURS },
+		{ "DescribeRules", NULL,
+		  RULES(RULE("a", "",
+			     "{'ForwardConfig': {'TargetGroups': [" TO(
+				     "group") ", " TO("other") "]}}")) },
+		{ "DeleteTargetGroup", "{'TargetGroupArn': 'group'}", "{}" },
+		{ NULL, NULL, NULL },
+	};
+	struct error err;
+
+	(void)state;
+	script = steps;
+	assert_int_equal(ecs_elb_remove(&target, &app, "web", &err), 0);
+}
+
 static void a_group_that_somebody_made_outlives_the_app(void **state)
 {
 	static const struct step steps[] = {
@@ -380,6 +399,7 @@ int main(void)
 		T(a_rule_for_a_path_or_an_old_domain_is_not_ours),
 		T(a_rule_whose_making_was_not_answered_is_made_once),
 		T(a_host_name_that_another_rule_takes_is_refused),
+		T(a_rule_with_other_groups_is_not_deleted),
 		T(a_group_that_somebody_made_outlives_the_app),
 		T(a_service_that_runs_our_definition_is_the_apps),
 		T(a_service_that_somebody_made_is_not_deleted),
