@@ -11,6 +11,13 @@
 #include <string.h>
 #include <strings.h>
 
+#define SEPARATORS  ", "
+#define SUBNETS_MAX 16
+#define GROUPS_MAX  5
+#define PREFIX_MAX  64
+#define NAME_CHARS                                                             \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+
 #define KEY(key_name, key_kind, member, text, low, high)                       \
 	CONFIG_KEY(struct config_target, key_name, key_kind, member, text,     \
 		   low, high)
@@ -112,6 +119,70 @@ static int needs(const struct config_target *t, const char *key,
 		       t->name, key);
 }
 
+static int bad(const struct config_target *t, const char *key, const char *rule,
+	       struct error *err)
+{
+	return err_set(err, ERR_INVALID, "target.%s.%s: %s", t->name, key,
+		       rule);
+}
+
+static size_t count_words(const char *list)
+{
+	size_t count = 0;
+
+	while (*(list += strspn(list, SEPARATORS))) {
+		list += strcspn(list, SEPARATORS);
+		count++;
+	}
+	return count;
+}
+
+/* "fs-ID:/mount[:fsap-ID]" */
+static bool is_file_system(const char *word, size_t len)
+{
+	const char *mount = memchr(word, ':', len);
+	const char *point = NULL;
+
+	if (strncmp(word, "fs-", 3) != 0 || !mount || mount[1] != '/')
+		return false;
+	point = memchr(mount + 1, ':', len - (size_t)(mount + 1 - word));
+	return !point || strncmp(point, ":fsap-", 6) == 0;
+}
+
+static int check_efs(const struct config_target *t, struct error *err)
+{
+	const char *word = t->efs;
+
+	while (*(word += strspn(word, SEPARATORS))) {
+		size_t len = strcspn(word, SEPARATORS);
+
+		if (!is_file_system(word, len))
+			return bad(t, "efs",
+				   "expected fs-ID:/mount[:fsap-ID],…", err);
+		word += len;
+	}
+	return 0;
+}
+
+/* What AWS would refuse in the middle of the first deploy. */
+static int check_limits(const struct config_target *t, struct error *err)
+{
+	if (count_words(t->subnets) > SUBNETS_MAX)
+		return bad(t, "subnets", "ECS takes up to 16", err);
+	if (count_words(t->security_groups) > GROUPS_MAX)
+		return bad(t, "security-groups", "ECS takes up to 5", err);
+	if (strlen(t->name_prefix) > PREFIX_MAX || *t->name_prefix == '-' ||
+	    strspn(t->name_prefix, NAME_CHARS) != strlen(t->name_prefix))
+		return bad(t, "name-prefix",
+			   "up to 64 letters, digits and '-', not starting "
+			   "with '-'",
+			   err);
+	if (t->assign_public_ip && strcmp(t->capacity, "ec2") == 0)
+		return bad(t, "assign-public-ip",
+			   "tasks with capacity = ec2 cannot have one", err);
+	return check_efs(t, err);
+}
+
 int config_target_check(const struct config_target *t, struct error *err)
 {
 	if (strcmp(t->type, TARGET_TYPE_ECS) != 0)
@@ -126,7 +197,7 @@ int config_target_check(const struct config_target *t, struct error *err)
 		return err_set(err, ERR_INVALID,
 			       "target.%s: a listener needs vpc and domain",
 			       t->name);
-	return 0;
+	return check_limits(t, err);
 }
 
 void config_target_dump(const struct config_target *t, struct buf *out)

@@ -8,15 +8,18 @@
 #include "base/text.h"
 #include "builder/engine/engine.h"
 #include "builder/engine/image.h"
+#include "builder/rollout/ecs_check.h"
 #include "builder/rollout/router_haproxy.h"
 #include "builder/store/store.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PROGRAM_TIMEOUT_MS 10000
 #define OUTPUT_MAX	   65536
+#define LABEL_MAX	   4096
 
 static int line(const char *what, int r, const struct error *err)
 {
@@ -104,8 +107,27 @@ static int check_password_files(const struct config *cfg)
 	return problems;
 }
 
+static int check_targets(const struct config *cfg)
+{
+	int problems = 0;
+
+	for (size_t i = 0; i < cfg->targets_count; i++) {
+		const struct config_target *t = &cfg->targets[i];
+		auto_buf struct buf label = BUF_INIT(LABEL_MAX);
+		struct error err;
+		int r;
+
+		if (strcmp(t->type, TARGET_TYPE_ECS) != 0)
+			continue;
+		buf_addf(&label, "target %s", t->name);
+		r = ecs_check(t, &label, &err);
+		problems += line(buf_str(&label), r, &err);
+	}
+	return problems;
+}
+
 int check_run(const struct config *cfg)
 {
 	return check_store(cfg) + check_engine(cfg) + check_router(cfg) +
-	       check_password_files(cfg);
+	       check_password_files(cfg) + check_targets(cfg);
 }

@@ -1,6 +1,6 @@
 /*
- * builder/check.h - `slipway check`, the builder's part: store, engine and
- * router, tried as the builder's user.
+ * builder/check.h - `slipway check`, the builder's part: store, engine,
+ * router and targets on AWS, tried as the builder's user.
  */
 #ifndef BUILDER_CHECK_H
 #define BUILDER_CHECK_H

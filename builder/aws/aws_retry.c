@@ -59,7 +59,8 @@ static bool is_quota(enum aws_service service, const char *code)
 {
 	return strcmp(code, "LimitExceededException") == 0 &&
 	       (service == AWS_ECS || service == AWS_ECR ||
-		service == AWS_LOGS || service == AWS_SSM);
+		service == AWS_LOGS || service == AWS_SECRETS_MANAGER ||
+		service == AWS_SSM);
 }
 
 static bool is_about_time(const char *message)

@@ -38,7 +38,8 @@ enum aws_verdict {
 };
 
 /* What an error reply means.  `service` matters: LimitExceededException is
- * a quota for ECS, ECR, Logs and SSM and throttling elsewhere. */
+ * a quota for ECS, ECR, Logs, Secrets Manager and SSM and throttling
+ * elsewhere. */
 enum aws_verdict aws_judge(enum aws_service service, const struct aws_error *e)
 	__attribute__((nonnull));
 

@@ -58,9 +58,10 @@ static int call_group(struct aws *a, const char *operation, const json_t *input,
 }
 
 int cloudwatch_ensure_group(struct aws *a, const char *group, int64_t days,
-			    struct error *err)
+			    const json_t *tags, struct error *err)
 {
-	json_auto_t *made = json_pack("{s:s}", "logGroupName", group);
+	json_auto_t *made =
+		json_pack("{s:s, s:O}", "logGroupName", group, "tags", tags);
 	json_auto_t *kept = json_pack(
 		"{s:s, s:I}", "logGroupName", group, "retentionInDays",
 		(json_int_t)cloudwatch_retention_days(days));
@@ -71,6 +72,54 @@ int cloudwatch_ensure_group(struct aws *a, const char *group, int64_t days,
 	if (r == 0)
 		r = call_group(a, "PutRetentionPolicy", kept, err);
 	return r < 0 ? err_wrap(err, r, "log group '%s'", group) : 0;
+}
+
+/* The group's ARN as tags want it, the caller's. */
+static int find_group(struct aws *a, const char *group, char **ret,
+		      struct error *err)
+{
+	json_auto_t *input = json_pack("{s:s}", "logGroupNamePrefix", group);
+	json_auto_t *output = NULL;
+	size_t i;
+	json_t *g;
+	int r = aws_call(a, AWS_LOGS, "DescribeLogGroups", input, &output, err);
+
+	if (r < 0)
+		return r;
+	/* In the order of their names: the one itself is the first. */
+	json_array_foreach(json_object_get(output, "logGroups"), i, g)
+	{
+		const char *arn = json_get_str(g, "arn", "");
+		size_t len = strlen(arn);
+
+		if (strcmp(json_get_str(g, "logGroupName", ""), group) != 0)
+			continue;
+		if (len > 2 && strcmp(arn + len - 2, ":*") == 0)
+			len -= 2;
+		*ret = xasprintf("%.*s", (int)len, arn);
+		return 0;
+	}
+	return err_set(err, ERR_NOTFOUND, "no log group '%s'", group);
+}
+
+int cloudwatch_group_tags(struct aws *a, const char *group, json_t **ret,
+			  struct error *err)
+{
+	auto_free char *arn = NULL;
+	json_auto_t *input = NULL;
+	json_auto_t *output = NULL;
+	json_t *tags;
+	int r = find_group(a, group, &arn, err);
+
+	if (r < 0)
+		return r;
+	input = json_pack("{s:s}", "resourceArn", arn);
+	r = aws_call(a, AWS_LOGS, "ListTagsForResource", input, &output, err);
+	if (r < 0)
+		return err_wrap(err, r, "log group '%s'", group);
+	tags = json_object_get(output, "tags");
+	*ret = json_is_object(tags) ? json_incref(tags) : json_object();
+	return 0;
 }
 
 int cloudwatch_delete_group(struct aws *a, const char *group, struct error *err)

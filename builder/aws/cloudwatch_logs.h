@@ -36,10 +36,16 @@ typedef int (*cloudwatch_sink)(void *ctx, const struct cloudwatch_event *event);
 /*
  * Make sure that the group is there (a container does not start without it)
  * and that its events are kept for at least `days` days (one of the numbers
- * that CloudWatch has: others are rounded up).
+ * that CloudWatch has: others are rounded up).  It is made with these tags,
+ * an object of strings; one that exists keeps its own.
  */
 int cloudwatch_ensure_group(struct aws *a, const char *group, int64_t days,
-			    struct error *err)
+			    const json_t *tags, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/* *ret, an object of strings, is the caller's.  -ERR_NOTFOUND */
+int cloudwatch_group_tags(struct aws *a, const char *group, json_t **ret,
+			  struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /* With all events; 0 also when it was gone. */

@@ -33,62 +33,97 @@ bool ecr_is_digest(const char *text)
 
 /* ---- repositories ---- */
 
-/* The repositoryUri of a repository, or a protocol error. */
-static int take_uri(const json_t *repository, char **ret_uri, struct error *err)
+void ecr_repository_release(struct ecr_repository *r)
 {
-	const char *uri = json_get_str(repository, "repositoryUri", "");
-
-	if (!*uri)
-		return err_set(err, ERR_PROTO,
-			       "ecr: a repository without repositoryUri");
-	*ret_uri = xstrdup(uri);
-	return 0;
+	if (!r)
+		return;
+	free(r->uri);
+	json_decref(r->tags);
+	memset(r, 0, sizeof(*r));
 }
 
-static int find_repository(struct aws *a, const char *name, char **ret_uri,
-			   struct error *err)
+static int no_uri(struct error *err)
+{
+	return err_set(err, ERR_PROTO, "ecr: a repository without uri or ARN");
+}
+
+static int take_tags(struct aws *a, const char *arn, json_t **ret,
+		     struct error *err)
+{
+	json_auto_t *input = json_pack("{s:s}", "resourceArn", arn);
+	json_auto_t *output = NULL;
+	int r = aws_call(a, AWS_ECR, "ListTagsForResource", input, &output,
+			 err);
+
+	if (r == 0)
+		*ret = json_incref(json_object_get(output, "tags"));
+	return r;
+}
+
+int ecr_find_repository(struct aws *a, const char *name,
+			struct ecr_repository *ret, struct error *err)
 {
 	json_auto_t *input = json_pack("{s:[s]}", "repositoryNames", name);
 	json_auto_t *output = NULL;
+	const json_t *repository;
+	const char *uri;
+	const char *arn;
 	int r;
 
 	r = aws_call(a, AWS_ECR, "DescribeRepositories", input, &output, err);
+	if (r < 0 && aws_failed_with(a, NO_REPOSITORY))
+		return err_set(err, ERR_NOTFOUND, "no repository '%s'", name);
 	if (r < 0)
-		return aws_failed_with(a, NO_REPOSITORY) ? -ERR_NOTFOUND : r;
-	return take_uri(
-		json_array_get(json_object_get(output, "repositories"), 0),
-		ret_uri, err);
+		return err_wrap(err, r, "repository '%s'", name);
+	repository = json_array_get(json_object_get(output, "repositories"), 0);
+	uri = json_get_str(repository, "repositoryUri", "");
+	arn = json_get_str(repository, "repositoryArn", "");
+	if (!*uri || !*arn)
+		return no_uri(err);
+	memset(ret, 0, sizeof(*ret));
+	r = take_tags(a, arn, &ret->tags, err);
+	if (r < 0)
+		return err_wrap(err, r, "repository '%s'", name);
+	ret->uri = xstrdup(uri);
+	return 0;
 }
 
-static int create_repository(struct aws *a, const char *name, char **ret_uri,
+static int create_repository(struct aws *a, const char *name,
+			     const json_t *tags, struct ecr_repository *ret,
 			     struct error *err)
 {
-	json_auto_t *input =
-		json_pack("{s:s, s:s, s:{s:b}}", "repositoryName", name,
-			  "imageTagMutability", "IMMUTABLE",
-			  "imageScanningConfiguration", "scanOnPush", 1);
+	json_auto_t *input = json_pack(
+		"{s:s, s:s, s:{s:b}, s:O}", "repositoryName", name,
+		"imageTagMutability", "IMMUTABLE", "imageScanningConfiguration",
+		"scanOnPush", 1, "tags", tags);
 	json_auto_t *output = NULL;
+	const char *uri;
 	int r;
 
 	r = aws_call(a, AWS_ECR, "CreateRepository", input, &output, err);
+	if (r < 0 && aws_failed_with(a, "RepositoryAlreadyExistsException"))
+		return err_set(err, ERR_EXISTS, "repository '%s' exists", name);
 	if (r < 0)
-		return aws_failed_with(a, "RepositoryAlreadyExistsException")
-			       ? -ERR_EXISTS
-			       : r;
-	return take_uri(json_object_get(output, "repository"), ret_uri, err);
+		return err_wrap(err, r, "repository '%s'", name);
+	uri = json_get_str(json_object_get(output, "repository"),
+			   "repositoryUri", "");
+	if (!*uri)
+		return no_uri(err);
+	*ret = (struct ecr_repository){ xstrdup(uri), json_deep_copy(tags) };
+	return 0;
 }
 
-int ecr_ensure_repository(struct aws *a, const char *name, char **ret_uri,
-			  struct error *err)
+int ecr_ensure_repository(struct aws *a, const char *name, const json_t *tags,
+			  struct ecr_repository *ret, struct error *err)
 {
-	int r = find_repository(a, name, ret_uri, err);
+	int r = ecr_find_repository(a, name, ret, err);
 
 	if (r == -ERR_NOTFOUND)
-		r = create_repository(a, name, ret_uri, err);
+		r = create_repository(a, name, tags, ret, err);
 	/* Somebody made it meanwhile. */
 	if (r == -ERR_EXISTS)
-		r = find_repository(a, name, ret_uri, err);
-	return r < 0 ? err_wrap(err, r, "repository '%s'", name) : 0;
+		r = ecr_find_repository(a, name, ret, err);
+	return r;
 }
 
 int ecr_delete_repository(struct aws *a, const char *name, struct error *err)
@@ -238,9 +273,28 @@ static bool is_listed(const char *const *list, const char *digest)
 	return false;
 }
 
-static void pick(const json_t *images, const char *const *keep, int64_t before,
+static bool is_ours(const struct ecr_retention *rule, const json_t *image)
+{
+	json_t *tags = json_object_get(image, "imageTags");
+	size_t i;
+	json_t *tag;
+
+	if (json_array_size(tags) == 0)
+		return rule->with_untagged;
+	json_array_foreach(tags, i, tag)
+	{
+		const char *text = json_string_value(tag);
+
+		if (!text || !rule->is_ours(text))
+			return false;
+	}
+	return true;
+}
+
+static void pick(const json_t *images, const struct ecr_retention *rule,
 		 json_t *digests)
 {
+	double before = (double)((int64_t)time(NULL) - rule->min_age_s);
 	size_t i;
 	json_t *image;
 
@@ -251,15 +305,15 @@ static void pick(const json_t *images, const char *const *keep, int64_t before,
 
 		/* Of unknown age, or of a make that we do not know: stays. */
 		if (ecr_is_digest(digest) && json_is_number(pushed) &&
-		    json_number_value(pushed) < (double)before &&
-		    !is_listed(keep, digest))
+		    json_number_value(pushed) < before &&
+		    is_ours(rule, image) && !is_listed(rule->keep, digest))
 			json_array_append_new(digests, json_string(digest));
 	}
 }
 
 /* The digests to delete, as an array. */
 static int list_old(struct aws *a, const char *repository,
-		    const char *const *keep, int64_t before, json_t *digests,
+		    const struct ecr_retention *rule, json_t *digests,
 		    struct error *err)
 {
 	json_auto_t *input = json_pack("{s:s, s:i}", "repositoryName",
@@ -273,8 +327,7 @@ static int list_old(struct aws *a, const char *repository,
 
 		if (r < 0)
 			return aws_failed_with(a, NO_REPOSITORY) ? 0 : r;
-		pick(json_object_get(output, "imageDetails"), keep, before,
-		     digests);
+		pick(json_object_get(output, "imageDetails"), rule, digests);
 		next = json_object_get(output, "nextToken");
 		if (json_string_length(next) == 0)
 			break;
@@ -331,13 +384,12 @@ static int delete_all(struct aws *a, const char *repository,
 	return deleted;
 }
 
-int ecr_retain(struct aws *a, const char *repository, const char *const *keep,
-	       int64_t min_age_s, struct error *err)
+int ecr_retain(struct aws *a, const char *repository,
+	       const struct ecr_retention *rule, struct error *err)
 {
 	json_auto_t *digests = json_array();
 	int deleted = 0;
-	int r = list_old(a, repository, keep, (int64_t)time(NULL) - min_age_s,
-			 digests, err);
+	int r = list_old(a, repository, rule, digests, err);
 
 	/* An index first, then its parts; those of an index that stays are
 	 * refused again. */

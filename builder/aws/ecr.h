@@ -17,13 +17,26 @@
 struct aws;
 struct error;
 
+struct ecr_repository {
+	char *uri;    /* what images of it are called:
+			 "…amazonaws.com/slipway/shop" */
+	json_t *tags; /* of the repository: [{"Key": …, "Value": …}, …] */
+};
+
+void ecr_repository_release(struct ecr_repository *r);
+
+/* *ret is the caller's.  -ERR_NOTFOUND */
+int ecr_find_repository(struct aws *a, const char *name,
+			struct ecr_repository *ret, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
 /*
- * Make sure that the repository is there: immutable tags, images scanned
- * when they are pushed; one that exists stays as it is.  *ret_uri is the
- * caller's: what images of it are called, "…amazonaws.com/slipway/shop".
+ * Make sure that the repository is there.  It is made with these tags,
+ * immutable tags of images, and a scan of what is pushed; one that exists
+ * stays as it is.  *ret is the caller's.
  */
-int ecr_ensure_repository(struct aws *a, const char *name, char **ret_uri,
-			  struct error *err)
+int ecr_ensure_repository(struct aws *a, const char *name, const json_t *tags,
+			  struct ecr_repository *ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /* With all of its images; 0 also when it was gone. */
@@ -62,15 +75,23 @@ int ecr_find_digest(struct aws *a, const char *repository, const char *digest,
 		    struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
+struct ecr_retention {
+	const char *const *keep; /* digests, NULL-ended */
+	int64_t min_age_s;	 /* since it was pushed */
+	/* Is this tag one of those that we give?  An image with another one is
+	 * somebody else's. */
+	bool (*is_ours)(const char *tag);
+	bool with_untagged; /* they are ours, too */
+};
+
 /*
- * Delete the images whose digest is not in `keep` (NULL-ended) and that were
- * pushed more than min_age_s ago.  Parts of an image that stays (the
- * manifests of an index) stay, too.
+ * Delete our images that are older and not to be kept.  Parts of an image
+ * that stays (the manifests of an index) stay, too.
  *
  * The count of deleted images, 0 also when there is no such repository.
  */
-int ecr_retain(struct aws *a, const char *repository, const char *const *keep,
-	       int64_t min_age_s, struct error *err)
+int ecr_retain(struct aws *a, const char *repository,
+	       const struct ecr_retention *rule, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /* "sha256:" and 64 lower-case hex digits? */

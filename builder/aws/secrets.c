@@ -20,6 +20,7 @@
 	   */
 #define NOT_THERE     "ResourceNotFoundException"
 #define BEING_DELETED "InvalidRequestException"
+#define TOO_MANY      "LimitExceededException"
 #define RECOVERY_DAYS 7
 
 void secret_version_release(struct secret_version *v)
@@ -275,16 +276,20 @@ static int add_version(struct aws *a, const char *name, const char *label,
 	r = aws_call(a, AWS_SECRETS_MANAGER, "PutSecretValue", input, &output,
 		     err);
 	json_wipe(json_object_get(input, "SecretString"));
+	if (r < 0 && aws_failed_with(a, TOO_MANY))
+		return err_set(err, ERR_EXISTS,
+			       "its versions have too many labels");
 	return r < 0 ? r : take_version(output, ret, err);
 }
 
 /* An empty secret: its first version comes, with its label, like the later
  * ones.  One that exists is as good. */
-static int create(struct aws *a, const char *name, struct error *err)
+static int create(struct aws *a, const char *name, const json_t *tags,
+		  struct error *err)
 {
 	json_auto_t *input =
-		json_pack("{s:s, s:s}", "Name", name, "Description",
-			  "config vars of an app on Slipway");
+		json_pack("{s:s, s:s, s:O}", "Name", name, "Description",
+			  "config vars of an app on Slipway", "Tags", tags);
 	json_auto_t *output = NULL;
 	int r;
 
@@ -304,8 +309,8 @@ static int restore(struct aws *a, const char *name, struct error *err)
 }
 
 static int publish(struct aws *a, const char *name, const char *label,
-		   const char *text, struct secret_version *ret,
-		   struct error *err)
+		   const json_t *tags, const char *text,
+		   struct secret_version *ret, struct error *err)
 {
 	bool exists;
 	bool is_going;
@@ -313,7 +318,7 @@ static int publish(struct aws *a, const char *name, const char *label,
 	int r = found < 0 ? found : 0;
 
 	if (r == 0 && !exists)
-		r = create(a, name, err);
+		r = create(a, name, tags, err);
 	/* Its name stays taken for days after it was deleted. */
 	if ((r == 0 && is_going) ||
 	    (r < 0 && found == 0 && aws_failed_with(a, BEING_DELETED)))
@@ -324,8 +329,8 @@ static int publish(struct aws *a, const char *name, const char *label,
 }
 
 int secrets_publish(struct aws *a, const char *name, const char *label,
-		    const json_t *vars, struct secret_version *ret,
-		    struct error *err)
+		    const json_t *tags, const json_t *vars,
+		    struct secret_version *ret, struct error *err)
 {
 	char *text = NULL;
 	int r;
@@ -341,7 +346,7 @@ int secrets_publish(struct aws *a, const char *name, const char *label,
 			    "takes %d",
 			    strlen(text), SECRET_BYTES_MAX);
 	if (r == 0 && text)
-		r = publish(a, name, label, text, ret, err);
+		r = publish(a, name, label, tags, text, ret, err);
 	wipe_text(text);
 	if (r < 0)
 		secret_version_release(ret);
@@ -382,6 +387,9 @@ int secrets_retain(struct aws *a, const char *name, const char *prefix,
 
 	if (r < 0)
 		return err_wrap(err, r, "secret '%s'", name);
+	/* Scheduled for deletion: then it may not be changed. */
+	if (json_object_get(output, "DeletedDate"))
+		return 0;
 	json_object_foreach(json_object_get(output, "VersionIdsToStages"), id,
 			    stages)
 	{
@@ -398,6 +406,22 @@ int secrets_retain(struct aws *a, const char *name, const char *prefix,
 				return err_wrap(err, r, "secret '%s'", name);
 		}
 	}
+	return 0;
+}
+
+int secrets_tags(struct aws *a, const char *name, json_t **ret,
+		 struct error *err)
+{
+	json_auto_t *output = NULL;
+	json_t *tags;
+	int r = describe(a, name, &output, err);
+
+	if (r < 0)
+		return err_wrap(err, r, "secret '%s'", name);
+	if (!output)
+		return err_set(err, ERR_NOTFOUND, "no secret '%s'", name);
+	tags = json_object_get(output, "Tags");
+	*ret = json_is_array(tags) ? json_incref(tags) : json_array();
 	return 0;
 }
 

@@ -47,14 +47,16 @@ int secret_is_reference(const char *value, struct error *err)
  * ("slipway/shop"), made or brought back from deletion when it has to be.
  * `label` names these very contents for ever ("slipway-OWNER-APPID-VERSION",
  * at most 256 bytes): when a version has it already, nothing is written.
+ * `tags`: [{"Key": …, "Value": …}, …] of a secret that has to be made.
  *
  * *ret is the caller's; both members are NULL when there is nothing to put.
  * -ERR_LIMIT: more than SECRET_BYTES_MAX.  -ERR_INVALID: not an object of
- * strings, or a malformed reference (names the variable).
+ * strings, or a malformed reference (names the variable).  -ERR_EXISTS: the
+ * secret has too many labels: secrets_retain() makes room.
  */
 int secrets_publish(struct aws *a, const char *name, const char *label,
-		    const json_t *vars, struct secret_version *ret,
-		    struct error *err)
+		    const json_t *tags, const json_t *vars,
+		    struct secret_version *ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /*
@@ -75,6 +77,12 @@ int secrets_for_container(const json_t *vars, const struct secret_version *v,
  */
 int secrets_retain(struct aws *a, const char *name, const char *prefix,
 		   const char *const *keep, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/* *ret, as in secrets_publish(), is the caller's; also of one that is
+ * scheduled for deletion.  -ERR_NOTFOUND */
+int secrets_tags(struct aws *a, const char *name, json_t **ret,
+		 struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /* Schedule it for deletion in 7 days, the least AWS takes without giving it

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "builder/commands/app_hold.h"
 #include "builder/commands/call.h"
+#include "builder/commands/listing.h"
 #include "builder/rollout/target.h"
 #include "builder/source/repo.h"
 #include "builder/store/app_lock.h"
@@ -47,7 +48,7 @@ int cmd_apps_rename(struct call *c, struct error *err)
 {
 	const char *to = call_word(c, 0);
 	auto_free char *git_url = app_git_url(c->cfg, to);
-	auto_free char *url = app_url(c->cfg, c->app.target, to);
+	auto_free char *url = NULL;
 	auto_close int lock = -1;
 	struct target *t = NULL;
 	int r;
@@ -65,8 +66,9 @@ int cmd_apps_rename(struct call *c, struct error *err)
 	app_close_target(t);
 	if (r < 0)
 		return r;
-	if (call_json(c, json_pack("{s:s, s:s, s:s}", "name", to, "url", url,
-				   "git_url", git_url)))
+	url = app_url(c->cfg, c->app.target, to);
+	if (call_json(c, json_pack("{s:s, s:o, s:s}", "name", to, "url",
+				   listing_text(url), "git_url", git_url)))
 		return 0;
 	call_printf(c, "Renamed %s to %s%s%s\n", c->app.name, to,
 		    *url ? ": " : "", url);

@@ -227,6 +227,7 @@ void image_info_from_json(const json_t *doc, struct image_info *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->id = dup_string(json_object_get(doc, "Id"));
+	ret->architecture = dup_string(json_object_get(doc, "Architecture"));
 	ret->size = json_integer_value(json_object_get(doc, "Size"));
 	ret->has_healthcheck = has_healthcheck(config);
 	ret->has_command =

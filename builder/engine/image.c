@@ -34,7 +34,9 @@ void image_info_release(struct image_info *i)
 	if (!i)
 		return;
 	free(i->id);
+	free(i->architecture);
 	i->id = NULL;
+	i->architecture = NULL;
 }
 
 int image_inspect(struct engine *e, const char *ref, struct image_info *ret,

@@ -12,8 +12,9 @@ struct engine;
 struct error;
 
 struct image_info {
-	char *id;     /* sha256:… */
-	int64_t size; /* bytes */
+	char *id;	    /* sha256:… */
+	char *architecture; /* "amd64", "arm64"; "" = not said */
+	int64_t size;	    /* bytes */
 	bool has_healthcheck;
 	int exposed_count; /* TCP ports */
 	int exposed_port;  /* the single one; 0 unless exposed_count is 1 */

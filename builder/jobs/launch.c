@@ -174,8 +174,8 @@ void launch_tell_live(struct deploy *d, int64_t began_ms)
 {
 	auto_buf struct buf b = BUF_INIT(1024);
 
-	buf_addf(&b, "%s v%" PRId64 " is live: %s  (", d->app->name,
-		 d->release.version, d->url);
+	buf_addf(&b, "%s v%" PRId64 " is live%s%s  (", d->app->name,
+		 d->release.version, *d->url ? ": " : "", d->url);
 	if (d->build_ms) {
 		buf_adds(&b, "build ");
 		text_add_duration(&b, d->build_ms);

@@ -23,12 +23,6 @@
 #define CHECK_SECONDS  10
 #define TROUBLE_MAX    4 /* targets told of */
 
-static int call(struct ecs *e, const char *operation, const json_t *input,
-		json_t **ret, struct error *err)
-{
-	return aws_call(e->aws, AWS_ELB, operation, input, ret, err);
-}
-
 /* ---- the target group ---- */
 
 /* -ERR_NOTFOUND; *ret is the caller's. */
@@ -38,7 +32,7 @@ static int find_group(struct ecs *e, const char *name, json_t **ret,
 	json_auto_t *input = json_pack("{s:[s]}", "Names", name);
 	json_auto_t *reply = NULL;
 	json_t *group;
-	int r = call(e, "DescribeTargetGroups", input, &reply, err);
+	int r = ecs_call_elb(e, "DescribeTargetGroups", input, &reply, err);
 
 	if (r == -ERR_PEER && aws_failed_with(e->aws, "TargetGroupNotFound"))
 		return err_set(err, ERR_NOTFOUND, "no target group %s", name);
@@ -51,76 +45,20 @@ static int find_group(struct ecs *e, const char *name, json_t **ret,
 	return 0;
 }
 
-/* [{"key", "value"}] as this service spells it. */
-static json_t *elb_tags(const struct ecs *e, const struct app *app,
-			const char *type)
+/* Whose it is, by the tags of a target group or rule. */
+static int find_owner(struct ecs *e, const struct app *app, const char *arn,
+		      enum ecs_owned *ret, struct error *err)
 {
-	json_auto_t *tags = ecs_tags(e->owner, app->id, type, 0);
-	json_t *list = json_array();
-	size_t i;
-	json_t *tag;
-
-	json_array_foreach(tags, i, tag)
-	{
-		json_array_append_new(
-			list, json_pack("{s:O, s:O}", "Key",
-					json_object_get(tag, "key"), "Value",
-					json_object_get(tag, "value")));
-	}
-	return list;
-}
-
-/* Tags of this service, as ECS spells them; the caller's. */
-static json_t *plain_tags(const json_t *elb)
-{
-	json_t *tags = json_array();
-	size_t i;
-	json_t *tag;
-
-	json_array_foreach(elb, i, tag)
-	{
-		json_array_append_new(
-			tags, json_pack("{s:s, s:s}", "key",
-					json_get_str(tag, "Key", ""), "value",
-					json_get_str(tag, "Value", "")));
-	}
-	return tags;
-}
-
-static int group_owner(struct ecs *e, const struct app *app,
-		       const json_t *group, enum ecs_owned *ret,
-		       struct error *err)
-{
-	json_auto_t *input =
-		json_pack("{s:[s]}", "ResourceArns",
-			  json_get_str(group, "TargetGroupArn", ""));
+	json_auto_t *input = json_pack("{s:[s]}", "ResourceArns", arn);
 	json_auto_t *reply = NULL;
-	json_auto_t *tags = NULL;
-	int r = call(e, "DescribeTags", input, &reply, err);
+	const json_t *about;
+	int r = ecs_call_elb(e, "DescribeTags", input, &reply, err);
 
 	if (r < 0)
 		return r;
-	tags = plain_tags(json_object_get(
-		json_array_get(json_object_get(reply, "TagDescriptions"), 0),
-		"Tags"));
-	*ret = ecs_owned(tags, e->owner, app->id);
+	about = json_array_get(json_object_get(reply, "TagDescriptions"), 0);
+	*ret = ecs_owned(json_object_get(about, "Tags"), e->owner, app->id);
 	return 0;
-}
-
-/* One that somebody made for us beforehand has no tags of ours. */
-static int check_owner(struct ecs *e, const struct app *app,
-		       const json_t *group, struct error *err)
-{
-	enum ecs_owned owned = ECS_NOBODYS;
-	int r = group_owner(e, app, group, &owned, err);
-
-	if (r < 0 || owned != ECS_ANOTHERS)
-		return r;
-	return err_set(err, ERR_EXISTS,
-		       "target group %s belongs to another app: its tags say "
-		       "so (choose another target.%s.name-prefix)",
-		       json_get_str(group, "TargetGroupName", "?"),
-		       e->section->name);
 }
 
 static int create_group(struct ecs *e, const struct app *app, const char *type,
@@ -133,10 +71,11 @@ static int create_group(struct ecs *e, const struct app *app, const char *type,
 		e->section->vpc, "TargetType", "ip", "HealthCheckPath",
 		e->section->health_path, "HealthCheckIntervalSeconds",
 		CHECK_SECONDS, "HealthyThresholdCount", 2, "Matcher",
-		"HttpCode", "200-399", "Tags", elb_tags(e, app, type));
+		"HttpCode", "200-399", "Tags",
+		ecs_tags_spelt(e->owner, app->id, type));
 	json_auto_t *reply = NULL;
 	json_t *group;
-	int r = call(e, "CreateTargetGroup", input, &reply, err);
+	int r = ecs_call_elb(e, "CreateTargetGroup", input, &reply, err);
 
 	if (r < 0)
 		return r;
@@ -160,7 +99,7 @@ static int set_health_path(struct ecs *e, const char *arn, const json_t *group,
 		return 0;
 	input = json_pack("{s:s, s:s}", "TargetGroupArn", arn,
 			  "HealthCheckPath", e->section->health_path);
-	return call(e, "ModifyTargetGroup", input, &reply, err);
+	return ecs_call_elb(e, "ModifyTargetGroup", input, &reply, err);
 }
 
 /* AWS's own 5 minutes are what makes rollouts slow. */
@@ -174,27 +113,61 @@ static int set_delay(struct ecs *e, const char *arn, struct error *err)
 		seconds);
 	json_auto_t *reply = NULL;
 
-	return call(e, "ModifyTargetGroupAttributes", input, &reply, err);
+	return ecs_call_elb(e, "ModifyTargetGroupAttributes", input, &reply,
+			    err);
 }
 
+static int set_up_group(struct ecs *e, const char *arn, const json_t *group,
+			struct error *err)
+{
+	int r = set_health_path(e, arn, group, err);
+
+	return r < 0 ? r : set_delay(e, arn, err);
+}
+
+/* 1 when it was made, 0 when it was there, or -code. */
+static int find_or_create(struct ecs *e, const struct app *app,
+			  const char *type, const char *name, int port,
+			  json_t **ret, struct error *err)
+{
+	int r = find_group(e, name, ret, err);
+
+	if (r != -ERR_NOTFOUND)
+		return r;
+	r = create_group(e, app, type, name, port, ret, err);
+	if (r == 0)
+		return 1;
+	/* Somebody made it meanwhile. */
+	if (r == -ERR_PEER &&
+	    aws_failed_with(e->aws, "DuplicateTargetGroupName"))
+		r = find_group(e, name, ret, err);
+	return r;
+}
+
+/* One that somebody else made, without our tags, is used as it is. */
 static int ensure_group(struct ecs *e, const struct app *app, const char *type,
 			int port, char **ret_arn, struct error *err)
 {
 	auto_free char *name = ecs_group_name(e->section, app->name, type);
 	json_auto_t *group = NULL;
+	enum ecs_owned owned = ECS_OURS;
 	const char *arn;
-	int r = find_group(e, name, &group, err);
+	int r = find_or_create(e, app, type, name, port, &group, err);
 
-	if (r == -ERR_NOTFOUND)
-		r = create_group(e, app, type, name, port, &group, err);
-	else if (r == 0)
-		r = check_owner(e, app, group, err);
 	if (r < 0)
 		return r;
 	arn = json_get_str(group, "TargetGroupArn", "");
-	r = set_health_path(e, arn, group, err);
 	if (r == 0)
-		r = set_delay(e, arn, err);
+		r = find_owner(e, app, arn, &owned, err);
+	if (r < 0)
+		return r;
+	if (owned == ECS_ANOTHERS)
+		return err_set(err, ERR_EXISTS,
+			       "target group %s belongs to another app: its "
+			       "tags say so (choose another "
+			       "target.%s.name-prefix)",
+			       name, e->section->name);
+	r = owned == ECS_OURS ? set_up_group(e, arn, group, err) : 0;
 	if (r == 0)
 		*ret_arn = xstrdup(arn);
 	return r;
@@ -215,7 +188,7 @@ static int list_rules(struct ecs *e, json_t **ret, struct error *err)
 		json_auto_t *reply = NULL;
 		const char *next;
 		json_t *rules;
-		int r = call(e, "DescribeRules", input, &reply, err);
+		int r = ecs_call_elb(e, "DescribeRules", input, &reply, err);
 
 		if (r < 0)
 			return r;
@@ -233,16 +206,35 @@ static int list_rules(struct ecs *e, json_t **ret, struct error *err)
 	return err_set(err, ERR_LIMIT, "the listener has too many rules");
 }
 
-/* Does a rule's action name this target group? */
+static bool has_group(const json_t *targets, const char *group_arn)
+{
+	size_t i;
+	json_t *target;
+
+	json_array_foreach(targets, i, target)
+	{
+		if (strcmp(json_get_str(target, "TargetGroupArn", ""),
+			   group_arn) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does one of a rule's actions name this target group, alone or among
+ * others? */
 static bool forwards_to(const json_t *rule, const char *group_arn)
 {
+	json_t *actions = json_object_get(rule, "Actions");
 	size_t i;
 	json_t *action;
 
-	json_array_foreach(json_object_get(rule, "Actions"), i, action)
+	if (has_group(actions, group_arn))
+		return true;
+	json_array_foreach(actions, i, action)
 	{
-		if (strcmp(json_get_str(action, "TargetGroupArn", ""),
-			   group_arn) == 0)
+		if (has_group(json_at(action, "ForwardConfig", "TargetGroups",
+				      NULL),
+			      group_arn))
 			return true;
 	}
 	return false;
@@ -263,24 +255,25 @@ static bool has_value(const json_t *values, const char *host)
 	return false;
 }
 
-/* Is this host name, word by word, one of the rule's? */
-static bool is_for_host(const json_t *rule, const char *host)
+/* Is this host name, word by word, one of the condition's? */
+static bool is_for_host(const json_t *condition, const char *host)
 {
-	size_t i;
-	json_t *condition;
+	return strcmp(json_get_str(condition, "Field", ""), "host-header") ==
+		       0 &&
+	       (has_value(json_object_get(condition, "Values"), host) ||
+		has_value(
+			json_at(condition, "HostHeaderConfig", "Values", NULL),
+			host));
+}
 
-	json_array_foreach(json_object_get(rule, "Conditions"), i, condition)
-	{
-		if (strcmp(json_get_str(condition, "Field", ""),
-			   "host-header") != 0)
-			continue;
-		if (has_value(json_object_get(condition, "Values"), host) ||
-		    has_value(json_at(condition, "HostHeaderConfig", "Values",
-				      NULL),
-			      host))
-			return true;
-	}
-	return false;
+/* Does it take all requests for this host name?  One with another condition,
+ * as a path, takes some of them: people have such beside ours. */
+static bool takes_host(const json_t *rule, const char *host)
+{
+	json_t *conditions = json_object_get(rule, "Conditions");
+
+	return json_array_size(conditions) == 1 &&
+	       is_for_host(json_array_get(conditions, 0), host);
 }
 
 static bool is_taken(const json_t *rules, int priority)
@@ -306,55 +299,66 @@ static int free_priority(const json_t *rules, int from)
 }
 
 static int create_rule(struct ecs *e, const struct app *app, const char *type,
-		       const char *host, const char *group_arn,
-		       const json_t *rules, struct error *err)
+		       const char *host, const char *group_arn, int priority,
+		       struct error *err)
 {
-	int priority = 0;
-	int r = 0;
+	json_auto_t *input = json_pack(
+		"{s:s, s:i, s:[{s:s, s:{s:[s]}}], s:[{s:s, s:s}], s:o}",
+		"ListenerArn", e->section->listener, "Priority", priority,
+		"Conditions", "Field", "host-header", "HostHeaderConfig",
+		"Values", host, "Actions", "Type", "forward", "TargetGroupArn",
+		group_arn, "Tags", ecs_tags_spelt(e->owner, app->id, type));
+	json_auto_t *reply = NULL;
+	int r = ecs_call_elb(e, "CreateRule", input, &reply, err);
 
-	/* Somebody may take it between our look and our call. */
-	for (int i = 0; i < PRIORITY_TRIES; i++) {
-		json_auto_t *input = NULL;
-		json_auto_t *reply = NULL;
-
-		priority = free_priority(rules, priority + 1);
-		input = json_pack("{s:s, s:i, s:[{s:s, s:{s:[s]}}], "
-				  "s:[{s:s, s:s}], s:o}",
-				  "ListenerArn", e->section->listener,
-				  "Priority", priority, "Conditions", "Field",
-				  "host-header", "HostHeaderConfig", "Values",
-				  host, "Actions", "Type", "forward",
-				  "TargetGroupArn", group_arn, "Tags",
-				  elb_tags(e, app, type));
-		r = call(e, "CreateRule", input, &reply, err);
-		if (r != -ERR_PEER || !aws_failed_with(e->aws, "PriorityInUse"))
-			return r;
-	}
+	if (r == -ERR_PEER && aws_failed_with(e->aws, "PriorityInUse"))
+		return err_set(err, ERR_EXISTS, "priority %d is taken",
+			       priority);
 	return r;
+}
+
+/* 1 when one of the rules brings the host name's requests to the group, 0, or
+ * -ERR_INVALID when it brings them elsewhere. */
+static int has_rule(const json_t *rules, const char *host,
+		    const char *group_arn, struct error *err)
+{
+	size_t i;
+	json_t *rule;
+
+	json_array_foreach(rules, i, rule)
+	{
+		if (!takes_host(rule, host))
+			continue;
+		if (forwards_to(rule, group_arn))
+			return 1;
+		return err_set(err, ERR_INVALID,
+			       "another rule of the load balancer has %s: %s",
+			       host, json_get_str(rule, "RuleArn", ""));
+	}
+	return 0;
 }
 
 static int ensure_rule(struct ecs *e, const struct app *app, const char *type,
 		       const char *group_arn, struct error *err)
 {
 	auto_free char *host = ecs_host(e->section, app->name);
-	json_auto_t *rules = NULL;
-	size_t i;
-	json_t *rule;
-	int r = list_rules(e, &rules, err);
+	int priority = 0;
+	int r = -ERR_EXISTS;
 
-	if (r < 0)
-		return r;
-	json_array_foreach(rules, i, rule)
-	{
-		if (forwards_to(rule, group_arn))
-			return 0;
-		if (is_for_host(rule, host))
-			return err_set(err, ERR_EXISTS,
-				       "another rule of the load balancer has "
-				       "%s: %s",
-				       host, json_get_str(rule, "RuleArn", ""));
+	/* Somebody may take the priority between our look and our call; and
+	 * so may have we, when an answer was lost. */
+	for (int i = 0; r == -ERR_EXISTS && i < PRIORITY_TRIES; i++) {
+		json_auto_t *rules = NULL;
+
+		r = list_rules(e, &rules, err);
+		if (r == 0)
+			r = has_rule(rules, host, group_arn, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		priority = free_priority(rules, priority + 1);
+		r = create_rule(e, app, type, host, group_arn, priority, err);
 	}
-	return create_rule(e, app, type, host, group_arn, rules, err);
+	return r;
 }
 
 int ecs_elb_ensure(struct ecs *e, const struct app *app, const char *type,
@@ -377,6 +381,23 @@ int ecs_elb_ensure(struct ecs *e, const struct app *app, const char *type,
 
 /* ---- the end ---- */
 
+/* One that brings some requests elsewhere is not ours to delete: that the
+ * target group is in use is told then. */
+static bool is_shared(const json_t *rule)
+{
+	json_t *actions = json_object_get(rule, "Actions");
+	size_t i;
+	json_t *action;
+
+	json_array_foreach(actions, i, action)
+	{
+		if (json_array_size(json_at(action, "ForwardConfig",
+					    "TargetGroups", NULL)) > 1)
+			return true;
+	}
+	return false;
+}
+
 static int delete_rules(struct ecs *e, const char *group_arn, struct error *err)
 {
 	json_auto_t *rules = NULL;
@@ -391,11 +412,11 @@ static int delete_rules(struct ecs *e, const char *group_arn, struct error *err)
 		json_auto_t *input = NULL;
 		json_auto_t *reply = NULL;
 
-		if (!forwards_to(rule, group_arn))
+		if (!forwards_to(rule, group_arn) || is_shared(rule))
 			continue;
 		input = json_pack("{s:s}", "RuleArn",
 				  json_get_str(rule, "RuleArn", ""));
-		r = call(e, "DeleteRule", input, &reply, err);
+		r = ecs_call_elb(e, "DeleteRule", input, &reply, err);
 		if (r < 0 && !aws_failed_with(e->aws, "RuleNotFound"))
 			return r;
 	}
@@ -410,7 +431,7 @@ static int delete_group(struct ecs *e, const char *arn, struct error *err)
 	for (int i = 0; i < DELETE_TRIES; i++) {
 		json_auto_t *reply = NULL;
 
-		r = call(e, "DeleteTargetGroup", input, &reply, err);
+		r = ecs_call_elb(e, "DeleteTargetGroup", input, &reply, err);
 		if (r == 0 || aws_failed_with(e->aws, "TargetGroupNotFound"))
 			return 0;
 		if (r != -ERR_PEER || !aws_failed_with(e->aws, "ResourceInUse"))
@@ -434,13 +455,12 @@ int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,
 	if (!*e->section->listener)
 		return 0;
 	r = find_group(e, name, &group, err);
-	if (r == -ERR_NOTFOUND)
-		return 0;
-	if (r == 0)
-		r = group_owner(e, app, group, &owned, err);
+	if (r < 0)
+		return r == -ERR_NOTFOUND ? 0 : r;
+	arn = json_get_str(group, "TargetGroupArn", "");
+	r = find_owner(e, app, arn, &owned, err);
 	if (r < 0 || owned != ECS_OURS)
 		return r;
-	arn = json_get_str(group, "TargetGroupArn", "");
 	r = delete_rules(e, arn, err);
 	return r < 0 ? r : delete_group(e, arn, err);
 }
@@ -460,7 +480,7 @@ int ecs_elb_trouble(struct ecs *e, const char *group_arn, struct buf *out,
 	int told = 0;
 	size_t i;
 	json_t *item;
-	int r = call(e, "DescribeTargetHealth", input, &reply, err);
+	int r = ecs_call_elb(e, "DescribeTargetHealth", input, &reply, err);
 
 	if (r < 0)
 		return r;

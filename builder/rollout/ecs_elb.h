@@ -22,14 +22,15 @@ struct error;
  * Make sure of both; *ret_arn (of the target group) is the caller's, "" when
  * the target has no listener.
  *
- * -ERR_EXISTS: a target group of that name is another app's, or another rule
- * of the listener has the host name.
+ * -ERR_EXISTS: a target group of that name is another app's.  -ERR_INVALID:
+ * another rule of the listener takes the host name.
  */
 int ecs_elb_ensure(struct ecs *e, const struct app *app, const char *type,
 		   int port, char **ret_arn, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
-/* Remove rule and target group; 0 also when they were gone. */
+/* Remove target group and rules, unless somebody else made the group; 0 also
+ * when they were gone. */
 int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,
 		   struct error *err)
 	__attribute__((nonnull, warn_unused_result));

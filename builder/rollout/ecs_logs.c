@@ -33,6 +33,7 @@
 #define TASK_DIGITS	8
 #define TASK_DIGITS_MIN 4
 #define SERVICES_BATCH	10
+#define EVENTS_MS	10000 /* between looks at the services */
 
 struct reader {
 	const struct ecs_log_source *source;
@@ -49,6 +50,7 @@ struct reader {
 	bool is_muted;		     /* read to know it, not to show it */
 	struct log_share share;	     /* path NULL = none */
 	bool has_complained;	     /* that events cannot be read */
+	int64_t events_ms; /* clock_ms() of their last look; 0 = none */
 };
 
 static void reader_release(struct reader *rd)
@@ -246,8 +248,16 @@ static int read_services(struct reader *rd, struct error *err)
 static int read_events(struct reader *rd, struct error *err)
 {
 	auto_free char *complaint = NULL;
-	int r = rd->wants_events ? read_services(rd, err) : 0;
+	bool is_due = !rd->events_ms ||
+		      clock_ms() - rd->events_ms >= EVENTS_MS ||
+		      !rd->wants_lines;
+	int r = 0;
 
+	/* Each follower asks for itself, and they are few and late anyway. */
+	if (rd->wants_events && is_due) {
+		rd->events_ms = clock_ms();
+		r = read_services(rd, err);
+	}
 	if (r == 0 || !rd->wants_lines)
 		return r;
 	if (r == -ERR_LIMIT || r == -ERR_CANCELED)

@@ -39,7 +39,8 @@ struct ecs_log_source {
  * one task; events of the services are shown when it is NULL, or "ecs" for
  * them alone.
  *
- * Following asks every 2 s, and less often (up to 30 s) while AWS throttles.
+ * Following asks for lines every 2 s and for events every 10 s, and less often
+ * (up to 30 s) while AWS throttles.
  *
  * 0; -ERR_INVALID the process ("web.1": tasks have no numbers); or as
  * aws_call().  A group that is not there (yet) has no lines.

@@ -125,11 +125,45 @@ json_t *ecs_tags(const char *owner, int64_t app_id, const char *process,
 	return tags;
 }
 
+json_t *ecs_tags_spelt(const char *owner, int64_t app_id, const char *process)
+{
+	json_auto_t *tags = ecs_tags(owner, app_id, process, 0);
+	json_t *list = json_array();
+	size_t i;
+	json_t *tag;
+
+	json_array_foreach(tags, i, tag)
+	{
+		json_array_append_new(
+			list, json_pack("{s:O, s:O}", "Key",
+					json_object_get(tag, "key"), "Value",
+					json_object_get(tag, "value")));
+	}
+	return list;
+}
+
+json_t *ecs_tags_object(const char *owner, int64_t app_id)
+{
+	json_auto_t *tags = ecs_tags(owner, app_id, NULL, 0);
+	json_t *object = json_object();
+	size_t i;
+	json_t *tag;
+
+	json_array_foreach(tags, i, tag)
+	{
+		json_object_set(object, json_get_str(tag, "key", ""),
+				json_object_get(tag, "value"));
+	}
+	return object;
+}
+
 const char *ecs_tag(const json_t *tags, const char *key)
 {
 	size_t i;
 	json_t *tag;
 
+	if (json_is_object(tags))
+		return json_get_str(tags, key, NULL);
 	json_array_foreach(tags, i, tag)
 	{
 		const char *name = json_get_str(tag, "key", NULL);
@@ -164,7 +198,8 @@ enum ecs_owned ecs_owned(const json_t *tags, const char *owner, int64_t app_id)
 	if (!has_owner || !has_app)
 		return has_owner || has_app ? ECS_ANOTHERS : ECS_NOBODYS;
 	snprintf(number, sizeof(number), "%" PRId64, app_id);
-	if (strcmp(has_owner, owner) == 0 && strcmp(has_app, number) == 0)
+	if (strcmp(has_owner, owner) == 0 &&
+	    (!app_id || strcmp(has_app, number) == 0))
 		return ECS_OURS;
 	return ECS_ANOTHERS;
 }

@@ -62,7 +62,14 @@ const char *ecs_short_name(const char *arn) __attribute__((nonnull));
  * 0. */
 json_t *ecs_tags(const char *owner, int64_t app_id, const char *process,
 		 int64_t version) __attribute__((nonnull(1)));
-/* A tag's value out of such a list (of ELB: "Key", "Value"); NULL = none. */
+/* The same as [{"Key": …, "Value": …}, …], as ECR, Secrets Manager and the
+ * load balancer spell it, and as an object, as CloudWatch does. */
+json_t *ecs_tags_spelt(const char *owner, int64_t app_id, const char *process)
+	__attribute__((nonnull(1)));
+json_t *ecs_tags_object(const char *owner, int64_t app_id)
+	__attribute__((nonnull));
+
+/* A tag's value, however they are spelt; NULL = none. */
 const char *ecs_tag(const json_t *tags, const char *key)
 	__attribute__((nonnull(2)));
 /* The number in slipway:release; 0 = none. */
@@ -73,6 +80,8 @@ enum ecs_owned {
 	ECS_NOBODYS,  /* without our tags: made by somebody, for us to use */
 	ECS_ANOTHERS, /* of another app or installation */
 };
+/* app_id 0: for any app.  (What is called by an app's name is also what an
+ * app of that name, which is gone, left.) */
 enum ecs_owned ecs_owned(const json_t *tags, const char *owner, int64_t app_id)
 	__attribute__((nonnull(2)));
 

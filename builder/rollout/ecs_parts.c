@@ -11,11 +11,9 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "builder/aws/aws.h"
-#include "builder/aws/secrets.h"
 #include "builder/engine/image.h"
 #include "builder/rollout/ecs_name.h"
 #include "builder/rollout/ecs_taskdef.h"
-#include "builder/store/config_vars.h"
 #include "builder/store/store.h"
 
 #include <inttypes.h>
@@ -25,8 +23,6 @@
 
 #define LOOK_MS	       200 /* for a cancel */
 #define LINE_MAX_BYTES 2048
-#define REGISTER_TRIES 5
-#define REGISTER_MS    1000
 #define STOP_S_MAX     120 /* what Fargate takes */
 
 struct ecs *ecs_of(struct target *t)
@@ -88,66 +84,63 @@ void ecs_complain(const struct ecs *e, const char *fmt, ...)
 		e->report->error(e->report->ctx, buf_str(&line));
 }
 
-/* ---- config vars ---- */
+/* ---- calls ---- */
 
-static int publish_vars(struct ecs *e, const struct app *app,
-			const struct release *release, const json_t *vars,
-			struct error *err)
+/* What AWS says when a key of the target is wrong. */
+static const struct {
+	const char *text;
+	const char *keys;
+} blamed[] = {
+	{ "Cluster not found", "cluster" },
+	{ "No Fargate configuration exists", "cpu and .memory" },
+	{ "Error retrieving subnet information", "subnets" },
+	{ "Error retrieving security group information", "security-groups" },
+	{ "One or more listeners not found", "listener" },
+	{ "Role is not valid", "execution-role and .task-role" },
+	{ "does not support launch_type", "capacity" },
+	{ "The specified capacity provider", "capacity" },
+};
+
+static int explain(const struct ecs *e, int r, struct error *err)
 {
-	auto_free char *name = ecs_secret_name(e->section, app->name);
-	auto_free char *prefix = ecs_secret_prefix(e->owner, app->id);
-	auto_free char *label =
-		xasprintf("%s%" PRId64, prefix, release->config_version);
-	struct secret_version version = { NULL, NULL };
-	json_t *secrets = NULL;
-	int r = secrets_publish(e->aws, name, label, vars, &version, err);
+	const char *message = aws_last_error(e->aws)->message;
 
-	if (r == 0)
-		r = secrets_for_container(vars, &version, &secrets, err);
-	secret_version_release(&version);
-	if (r < 0)
-		return err_wrap(err, r, "config vars");
-	json_decref(e->secrets);
-	e->secrets = secrets;
-	e->prepared = release->version;
-	return 0;
+	for (size_t i = 0; r == -ERR_PEER && i < ARRAY_SIZE(blamed); i++)
+		if (strstr(message, blamed[i].text))
+			return err_wrap(err, r, "see target.%s.%s",
+					e->section->name, blamed[i].keys);
+	return r;
 }
 
-int ecs_prepare(struct ecs *e, const struct app *app,
-		const struct release *release, struct error *err)
+int ecs_call(struct ecs *e, const char *operation, const json_t *input,
+	     json_t **ret, struct error *err)
 {
-	json_t *vars = NULL;
-	int r;
+	return explain(e, aws_call(e->aws, AWS_ECS, operation, input, ret, err),
+		       err);
+}
 
-	if (e->prepared == release->version)
-		return 0;
-	r = store_config_get(e->store, app->id, release->config_version, &vars,
-			     err);
-	/* Not for the caller to take for a missing release. */
-	if (r == -ERR_NOTFOUND)
-		return err_set(err, ERR_BUG,
-			       "the config vars of v%" PRId64 " are gone",
-			       release->version);
-	if (r == 0)
-		r = publish_vars(e, app, release, vars, err);
-	config_vars_wipe(vars);
-	return r;
+int ecs_call_elb(struct ecs *e, const char *operation, const json_t *input,
+		 json_t **ret, struct error *err)
+{
+	return explain(e, aws_call(e->aws, AWS_ELB, operation, input, ret, err),
+		       err);
 }
 
 /* ---- task definitions ---- */
 
-int ecs_port(struct ecs *e, const struct release *release)
+int ecs_port(struct ecs *e, const struct release *release, const json_t *base)
 {
 	struct image_info image = { .id = NULL };
 	struct error ignored;
-	int port = (int)e->section->port;
+	int port = 0;
 
-	/* An old image may be gone from the engine: then it is the key's. */
-	if (image_inspect(e->engine, release->image, &image, &ignored) == 0 &&
-	    image.exposed_port)
+	if (image_inspect(e->engine, release->image, &image, &ignored) == 0)
 		port = image.exposed_port;
+	else if (base)
+		port = ecs_taskdef_port(json_object_get(base, "taskDefinition"),
+					PLAN_WEB);
 	image_info_release(&image);
-	return port;
+	return port ? port : (int)e->section->port;
 }
 
 static json_t *make_environment(const struct app *app,
@@ -170,97 +163,57 @@ static json_t *make_environment(const struct app *app,
 	return env;
 }
 
-/* Two that register a revision of one family at a time: one is refused. */
-static int call_register(struct ecs *e, const json_t *input, json_t **ret,
-			 struct error *err)
-{
-	int r = -ERR_PEER;
-
-	for (int i = 0; i < REGISTER_TRIES; i++) {
-		r = aws_call(e->aws, AWS_ECS, "RegisterTaskDefinition", input,
-			     ret, err);
-		if (r != -ERR_PEER || !strstr(aws_last_error(e->aws)->message,
-					      "Too many concurrent attempts"))
-			return r;
-		if (ecs_pause(e, REGISTER_MS))
-			return err_set(err, ERR_CANCELED, "canceled");
-	}
-	return r;
-}
-
 static int take_arn(const json_t *reply, const char *container, char **ret_arn,
 		    char **ret_container, struct error *err)
 {
 	const json_t *def = json_object_get(reply, "taskDefinition");
 	const char *arn = json_get_str(def, "taskDefinitionArn", NULL);
+	const char *name = def ? ecs_taskdef_container(def, container) : NULL;
 
 	if (!arn)
 		return err_set(err, ERR_PROTO,
 			       "ecs RegisterTaskDefinition: a reply without "
 			       "taskDefinitionArn");
 	*ret_arn = xstrdup(arn);
-	if (ret_container) {
-		const char *name = ecs_taskdef_container(def, container);
-
-		*ret_container = xstrdup(name ? name : container);
-	}
+	*ret_container = xstrdup(name ? name : container);
 	return 0;
 }
 
-int ecs_register(struct ecs *e, const struct app *app,
-		 const struct release *release, const struct process_plan *p,
-		 const json_t *base, char **ret_arn, char **ret_container,
-		 struct error *err)
+int ecs_register(struct ecs *e, const struct ecs_registration *what,
+		 char **ret_arn, char **ret_container, struct error *err)
 {
-	bool is_web = strcmp(p->type, PLAN_WEB) == 0;
-	int port = is_web ? ecs_port(e, release) : 0;
+	const struct app *app = what->app;
+	const char *type = what->p->type;
+	int64_t version = what->release->version;
 	int64_t stop_s = (e->cfg->deploy_stop_timeout_ms + 999) / 1000;
-	auto_free char *family =
-		ecs_service_name(e->section, app->name, p->type);
+	auto_free char *family = ecs_service_name(e->section, app->name, type);
 	auto_free char *group = ecs_log_group(e->section, app->name);
 	json_auto_t *environment =
-		make_environment(app, release, p->type, port);
-	json_auto_t *tags =
-		ecs_tags(e->owner, app->id, p->type, release->version);
+		make_environment(app, what->release, type, what->port);
+	json_auto_t *tags = ecs_tags(e->owner, app->id, type, version);
 	json_auto_t *input = NULL;
 	json_auto_t *reply = NULL;
 	const struct ecs_taskdef d = {
 		.target = e->section,
 		.family = family,
-		.container = p->type,
-		.image = release->published,
-		.command = (const char *const *)p->command,
+		.container = type,
+		.image = what->release->published,
+		.command = (const char *const *)what->p->command,
 		.environment = environment,
 		.secrets = e->secrets,
-		.port = port,
+		.port = what->port,
 		.stop_timeout_s =
 			(int)(stop_s < STOP_S_MAX ? stop_s : STOP_S_MAX),
 		.region = aws_region(e->aws),
 		.log_group = group,
 		.tags = tags,
 	};
-	int r = ecs_taskdef_make(&d, base, &input, err);
+	int r = ecs_taskdef_make(&d, what->base, &input, err);
 
 	if (r == 0)
-		r = call_register(e, input, &reply, err);
+		r = ecs_call(e, "RegisterTaskDefinition", input, &reply, err);
 	if (r == 0)
-		r = take_arn(reply, p->type, ret_arn, ret_container, err);
-	return r;
-}
-
-int ecs_describe_taskdef(struct ecs *e, const char *name, json_t **ret,
-			 struct error *err)
-{
-	json_auto_t *input = json_pack("{s:s, s:[s]}", "taskDefinition", name,
-				       "include", "TAGS");
-	int r = aws_call(e->aws, AWS_ECS, "DescribeTaskDefinition", input, ret,
-			 err);
-
-	/* There is no code of its own for it. */
-	if (r == -ERR_PEER && aws_failed_with(e->aws, "ClientException") &&
-	    strstr(aws_last_error(e->aws)->message, "Unable to describe"))
-		return err_set(err, ERR_NOTFOUND, "no task definition %s",
-			       name);
+		r = take_arn(reply, type, ret_arn, ret_container, err);
 	return r;
 }
 

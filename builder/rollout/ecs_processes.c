@@ -11,14 +11,15 @@
 #include "base/text.h"
 #include "builder/aws/aws.h"
 #include "builder/rollout/ecs_name.h"
-#include "builder/rollout/ecs_service.h"
+#include "builder/rollout/ecs_describe.h"
 #include "builder/store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TASKS_MAX 100 /* of one process type: what one call describes */
+#define PAGE	  100 /* what one DescribeTasks takes */
+#define PAGES_MAX 50
 
 struct listing {
 	struct ecs *e;
@@ -114,44 +115,60 @@ static int add_tasks(struct listing *l, const char *type, json_t *arns,
 	json_auto_t *input = json_pack("{s:s, s:O}", "cluster",
 				       l->e->section->cluster, "tasks", arns);
 	json_auto_t *reply = NULL;
-	int first = l->count;
 	size_t i;
 	json_t *task;
-	int r = aws_call(l->e->aws, AWS_ECS, "DescribeTasks", input, &reply,
-			 err);
+	int r = ecs_call(l->e, "DescribeTasks", input, &reply, err);
 
 	if (r < 0)
 		return r;
-	l->all = xrealloc(l->all,
-			  ((size_t)l->count + TASKS_MAX) * sizeof(*l->all));
+	l->all = xrealloc(l->all, ((size_t)l->count + PAGE) * sizeof(*l->all));
 	json_array_foreach(json_object_get(reply, "tasks"), i, task)
 	{
-		if (i < TASKS_MAX)
+		if (i < PAGE)
 			describe(l, type, task, &l->all[l->count++]);
 	}
-	number(l->all + first, (size_t)(l->count - first));
 	return 0;
+}
+
+/* One page; *token is where it goes on, NULL = at the end. */
+static int add_page(struct listing *l, const char *service, const char *type,
+		    char **token, struct error *err)
+{
+	json_auto_t *input =
+		json_pack("{s:s, s:s, s:i, s:s*}", "cluster",
+			  l->e->section->cluster, "serviceName", service,
+			  "maxResults", PAGE, "nextToken", *token);
+	json_auto_t *reply = NULL;
+	const char *next;
+	json_t *arns;
+	int r = ecs_call(l->e, "ListTasks", input, &reply, err);
+
+	if (r < 0)
+		return r;
+	next = json_get_str(reply, "nextToken", "");
+	free(*token);
+	*token = *next ? xstrdup(next) : NULL;
+	arns = json_object_get(reply, "taskArns");
+	return json_array_size(arns) ? add_tasks(l, type, arns, err) : 0;
 }
 
 static int add_service(struct listing *l, const json_t *service,
 		       struct error *err)
 {
-	json_t *tags = json_object_get(service, "tags");
-	const char *type = ecs_tag(tags, ECS_TAG_PROCESS);
-	json_auto_t *input = json_pack("{s:s, s:s, s:i}", "cluster",
-				       l->e->section->cluster, "serviceName",
-				       json_get_str(service, "serviceName", ""),
-				       "maxResults", TASKS_MAX);
-	json_auto_t *reply = NULL;
-	json_t *arns;
-	int r = aws_call(l->e->aws, AWS_ECS, "ListTasks", input, &reply, err);
+	const char *name = json_get_str(service, "serviceName", "");
+	const char *type =
+		ecs_tag(json_object_get(service, "tags"), ECS_TAG_PROCESS);
+	auto_free char *token = NULL;
+	int first = l->count;
+	int pages = 0;
+	int r;
 
-	if (r < 0)
-		return r;
-	arns = json_object_get(reply, "taskArns");
-	if (json_array_size(arns) == 0)
-		return 0;
-	return add_tasks(l, type ? type : "?", arns, err);
+	do {
+		r = add_page(l, name, type ? type : "?", &token, err);
+	} while (r == 0 && token && ++pages < PAGES_MAX);
+	if (r == 0)
+		number(l->all + first, (size_t)(l->count - first));
+	return r;
 }
 
 int ecs_processes(struct target *t, const struct app *app,

@@ -22,17 +22,8 @@ struct publishing {
 	struct engine *engine;
 	const struct ecs_publication *what;
 	const struct target_report *report;
-	char *uri; /* of the repository */
-	char *tag;
+	const char *tag;
 };
-
-static void publishing_release(struct publishing *p)
-{
-	free(p->uri);
-	free(p->tag);
-}
-
-#define auto_publishing __attribute__((cleanup(publishing_release)))
 
 char *ecs_image_tag(int64_t version, const char *image)
 {
@@ -40,6 +31,15 @@ char *ecs_image_tag(int64_t version, const char *image)
 
 	return xasprintf("v%" PRId64 "-%.*s", version, ID_DIGITS,
 			 colon ? colon + 1 : image);
+}
+
+bool ecs_is_image_tag(const char *tag)
+{
+	size_t digits = *tag == 'v' ? strspn(tag + 1, "0123456789") : 0;
+	const char *id = tag + 1 + digits;
+
+	return digits && *id == '-' && strlen(id + 1) == ID_DIGITS &&
+	       strspn(id + 1, "0123456789abcdef") == ID_DIGITS;
 }
 
 static void detail(const struct publishing *p, const char *verb,
@@ -73,7 +73,7 @@ static int push_once(struct publishing *p, char **ret_digest, struct error *err)
 {
 	struct ecr_login login = { .password = NULL };
 	struct image_push push = {
-		.repository = p->uri,
+		.repository = p->what->uri,
 		.tag = p->tag,
 		.idle_timeout_ms = PUSH_IDLE_MS,
 		.progress = on_progress,
@@ -131,10 +131,10 @@ static int confirm(struct publishing *p, const char *digest, struct error *err)
 static int tag_and_push(struct publishing *p, char **ret_digest,
 			struct error *err)
 {
-	auto_free char *name = xasprintf("%s:%s", p->uri, p->tag);
+	auto_free char *name = xasprintf("%s:%s", p->what->uri, p->tag);
 	auto_free char *digest = NULL;
 	struct error ignored;
-	int r = image_tag(p->engine, p->what->image, p->uri, p->tag, err);
+	int r = image_tag(p->engine, p->what->image, p->what->uri, p->tag, err);
 
 	if (r < 0)
 		return r;
@@ -156,15 +156,11 @@ int ecs_publish(struct aws *a, struct engine *engine,
 		const struct target_report *report, char **ret_image,
 		struct error *err)
 {
-	auto_publishing struct publishing p = { a,	engine, what,
-						report, NULL,	NULL };
+	auto_free char *tag = ecs_image_tag(what->version, what->image);
 	auto_free char *digest = NULL;
-	int r = ecr_ensure_repository(a, what->repository, &p.uri, err);
+	struct publishing p = { a, engine, what, report, tag };
+	int r = ecr_find_tag(a, what->repository, tag, &digest, err);
 
-	if (r < 0)
-		return r;
-	p.tag = ecs_image_tag(what->version, what->image);
-	r = ecr_find_tag(a, what->repository, p.tag, &digest, err);
 	if (r == 0) {
 		detail(&p, "ECR has", digest);
 	} else if (r == -ERR_NOTFOUND) {
@@ -174,6 +170,6 @@ int ecs_publish(struct aws *a, struct engine *engine,
 	}
 	if (r < 0)
 		return r;
-	*ret_image = xasprintf("%s@%s", p.uri, digest);
+	*ret_image = xasprintf("%s@%s", what->uri, digest);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef BUILDER_ROLLOUT_ECS_PUBLISH_H
 #define BUILDER_ROLLOUT_ECS_PUBLISH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct aws;
@@ -15,12 +16,13 @@ struct target_report;
 
 struct ecs_publication {
 	const char *repository; /* "slipway/shop" */
+	const char *uri;	/* of it */
 	const char *image;	/* id on the engine: "sha256:…" */
 	int64_t version;	/* of the release */
 };
 
 /*
- * Bring the image into the repository (made when it has to be) with the tag
+ * Bring the image into the repository with the tag
  * "v12-0123456789ab": version and image id, so that trying again finds what
  * an earlier try brought there, and pushes nothing.
  *
@@ -39,5 +41,8 @@ int ecs_publish(struct aws *a, struct engine *engine,
 /* "v12-0123456789ab"; the caller frees it.  Pure. */
 char *ecs_image_tag(int64_t version, const char *image)
 	__attribute__((nonnull));
+
+/* Of that form?  Pure. */
+bool ecs_is_image_tag(const char *tag) __attribute__((nonnull));
 
 #endif

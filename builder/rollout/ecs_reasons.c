@@ -178,8 +178,7 @@ static int describe_tasks(struct ecs_reasons *x, json_t *arns,
 	json_auto_t *reply = NULL;
 	size_t i;
 	json_t *task;
-	int r = aws_call(x->e->aws, AWS_ECS, "DescribeTasks", input, &reply,
-			 err);
+	int r = ecs_call(x->e, "DescribeTasks", input, &reply, err);
 
 	if (r < 0)
 		return r;
@@ -202,7 +201,7 @@ static int look_at_page(struct ecs_reasons *x, char **token, struct error *err)
 	const char *next;
 	size_t i;
 	json_t *arn;
-	int r = aws_call(x->e->aws, AWS_ECS, "ListTasks", input, &reply, err);
+	int r = ecs_call(x->e, "ListTasks", input, &reply, err);
 
 	if (r < 0)
 		return r;
@@ -331,18 +330,20 @@ static int look_at_health(struct ecs_reasons *x, struct error *err)
 
 /* ---- all of it ---- */
 
-void ecs_reasons_look(struct ecs_reasons *x, const json_t *service)
+int ecs_reasons_look(struct ecs_reasons *x, const json_t *service)
 {
 	struct error err;
-	int r = look_at_deaths(x, &err);
+	int deaths = look_at_deaths(x, &err);
+	int health;
 
-	if (r < 0)
-		cannot(x, r, &err);
+	if (deaths < 0)
+		cannot(x, deaths, &err);
 	look_at_events(x, service);
 	x->looks++;
-	r = look_at_health(x, &err);
-	if (r < 0)
-		cannot(x, r, &err);
+	health = look_at_health(x, &err);
+	if (health < 0)
+		cannot(x, health, &err);
+	return deaths == -ERR_LIMIT || health == -ERR_LIMIT ? -ERR_LIMIT : 0;
 }
 
 const char *ecs_reasons_worst(const struct ecs_reasons *x)

@@ -42,9 +42,11 @@ void ecs_reasons_release(struct ecs_reasons *x);
 
 /*
  * Look at the service (as described just now) and tell what is new.  That
- * something cannot be read is told once and is no failure.
+ * something may not be read is told once and is no failure.
+ *
+ * 0; -ERR_LIMIT: AWS throttles.
  */
-void ecs_reasons_look(struct ecs_reasons *x, const json_t *service)
+int ecs_reasons_look(struct ecs_reasons *x, const json_t *service)
 	__attribute__((nonnull));
 
 /* "exited 3 (Essential container in task exited)", or what the load balancer

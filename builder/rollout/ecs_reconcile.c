@@ -9,8 +9,11 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "builder/rollout/ecs_back.h"
+#include "builder/rollout/ecs_describe.h"
 #include "builder/rollout/ecs_name.h"
 #include "builder/rollout/ecs_service.h"
+#include "builder/rollout/ecs_taskdef.h"
 #include "builder/rollout/ecs_verdict.h"
 #include "builder/store/app_lock.h"
 #include "builder/store/store.h"
@@ -32,17 +35,73 @@ static void tell(const struct taking_back *b, const char *name, const char *to)
 		   b->app->name, b->version, name, to);
 }
 
-/* The service runs what was interrupted. */
-static int send_back(const struct taking_back *b, const char *name,
-		     const char *family, struct error *err)
+/* Where the load balancer finds our container now; "" = nowhere. */
+static const char *group_of(const json_t *service, const char *container)
 {
-	auto_free char *live = ecs_find_live(b->e, b->app, family);
-	json_auto_t *service = NULL;
+	size_t i;
+	json_t *lb;
 
-	tell(b, name, live ? ecs_short_name(live) : "no task at all");
-	if (!live)
-		return ecs_scale_service(b->e, name, 0, err);
-	return ecs_revert_service(b->e, name, live, &service, err);
+	json_array_foreach(json_object_get(service, "loadBalancers"), i, lb)
+	{
+		if (strcmp(json_get_str(lb, "containerName", ""), container) ==
+		    0)
+			return json_get_str(lb, "targetGroupArn", "");
+	}
+	return "";
+}
+
+/* With the port that this revision has: the interrupted one may have another.
+ */
+static int send_to(const struct taking_back *b, const json_t *service,
+		   const char *arn, struct error *err)
+{
+	const char *type =
+		ecs_tag(json_object_get(service, "tags"), ECS_TAG_PROCESS);
+	json_auto_t *described = NULL;
+	json_auto_t *input = NULL;
+	json_auto_t *now = NULL;
+	const json_t *def;
+	struct ecs_service_plan plan = {
+		.app = b->app,
+		.name = json_get_str(service, "serviceName", ""),
+		.type = type ? type : "",
+		.taskdef = arn,
+		.target_group = "",
+	};
+	int r = ecs_describe_taskdef(b->e, arn, &described, err);
+
+	if (r < 0)
+		return r;
+	def = json_object_get(described, "taskDefinition");
+	plan.container = ecs_taskdef_container(def, plan.type);
+	plan.port = ecs_taskdef_port(def, plan.type);
+	if (plan.container && plan.port)
+		plan.target_group = group_of(service, plan.container);
+	input = ecs_update_input(b->e, service, &plan);
+	return ecs_update_service(b->e, input, &now, err);
+}
+
+/* The service runs what was interrupted. */
+static int send_back(const struct taking_back *b, const json_t *service,
+		     const json_t *current, struct error *err)
+{
+	const char *name = json_get_str(service, "serviceName", "");
+	auto_free char *previous = NULL;
+	json_auto_t *none = json_pack("{s:i}", "desiredCount", 0);
+	json_auto_t *now = NULL;
+	int r = ecs_find_previous(b->e, b->app, service, current, &previous,
+				  err);
+
+	if (r < 0)
+		return r;
+	/* Of a first release that was complete before it was live. */
+	if (previous &&
+	    strcmp(previous, json_get_str(service, "taskDefinition", "")) == 0)
+		free(TAKE_PTR(previous));
+	tell(b, name, previous ? ecs_short_name(previous) : "no task at all");
+	if (previous)
+		return send_to(b, service, previous, err);
+	return ecs_restore_service(b->e, name, NULL, none, &now, err);
 }
 
 static int look_at_service(const struct taking_back *b, const json_t *service,
@@ -50,22 +109,21 @@ static int look_at_service(const struct taking_back *b, const json_t *service,
 {
 	const json_t *primary = ecs_deployment(service, NULL);
 	json_auto_t *current = NULL;
-	int64_t tag;
+	json_t *tags;
+	int64_t release;
 	int r = ecs_describe_taskdef(
 		b->e, json_get_str(primary, "taskDefinition", ""), &current,
 		err);
 
 	if (r < 0)
 		return r;
-	tag = ecs_tag_release(json_object_get(current, "tags"));
+	tags = json_object_get(current, "tags");
+	release = ecs_tag_release(tags);
 	/* Whatever else runs, ECS or somebody has decided on. */
-	if (tag <= b->app->live_version || tag > b->version)
+	if (ecs_owned(tags, b->e->owner, b->app->id) != ECS_OURS ||
+	    release <= b->app->live_version || release > b->version)
 		return 0;
-	return send_back(
-		b, json_get_str(service, "serviceName", ""),
-		json_get_str(json_object_get(current, "taskDefinition"),
-			     "family", ""),
-		err);
+	return send_back(b, service, current, err);
 }
 
 static bool has_tasks_wanted(const json_t *service)

@@ -18,7 +18,9 @@
 #include "base/text.h"
 #include "builder/aws/aws.h"
 #include "builder/aws/cloudwatch_logs.h"
+#include "builder/rollout/ecs_describe.h"
 #include "builder/rollout/ecs_name.h"
+#include "builder/rollout/ecs_vars.h"
 #include "builder/rollout/ecs_verdict.h"
 #include "builder/store/store.h"
 
@@ -26,12 +28,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TYPE	     "release"
-#define LOOK_MS	     2000
-#define LOOK_SLOW_MS 30000
-#define MISSING_MS   60000 /* a new task may not be known for so long */
-#define QUIET_MS     3000
-#define LATE_MS	     10000 /* lines come so late */
+#define TYPE	      "release"
+#define LOOK_MS	      2000
+#define LOOK_SLOW_MS  30000
+#define LOST_TRIES    3
+#define LOST_AGAIN_MS 1000
+#define MISSING_MS    60000 /* a new task may not be known for so long */
+#define QUIET_MS      3000
+#define LATE_MS	      10000 /* lines come so late */
 
 struct phase {
 	struct ecs *e;
@@ -60,6 +64,25 @@ static void phase_release(struct phase *p)
 	cloudwatch_stream_release(&p->stream);
 }
 
+/* ---- stop ---- */
+
+static void stop(struct phase *p, const char *reason)
+{
+	json_auto_t *input =
+		json_pack("{s:s, s:s, s:s}", "cluster", p->e->section->cluster,
+			  "task", p->task, "reason", reason);
+	json_auto_t *reply = NULL;
+	struct error err;
+	int r;
+
+	p->e->is_going_back = true; /* also when canceled */
+	r = ecs_call(p->e, "StopTask", input, &reply, &err);
+	p->e->is_going_back = false;
+	if (r < 0)
+		ecs_complain(p->e, "release phase could not be stopped: %s",
+			     err.msg);
+}
+
 /* ---- start ---- */
 
 static int make_taskdef(struct phase *p, const char *const *command,
@@ -67,6 +90,9 @@ static int make_taskdef(struct phase *p, const char *const *command,
 {
 	const struct process_plan plan = { .type = TYPE,
 					   .command = (char **)command };
+	struct ecs_registration what = { .app = p->app,
+					 .release = p->release,
+					 .p = &plan };
 	struct ecs *e = p->e;
 	auto_free char *family =
 		ecs_service_name(e->section, p->app->name, TYPE);
@@ -75,8 +101,11 @@ static int make_taskdef(struct phase *p, const char *const *command,
 
 	if (r < 0 && r != -ERR_NOTFOUND)
 		return r;
-	return ecs_register(e, p->app, p->release, &plan, base, &p->taskdef,
-			    &p->container, err);
+	/* Another app's is not to be amended. */
+	if (ecs_owned(json_object_get(base, "tags"), e->owner, p->app->id) !=
+	    ECS_ANOTHERS)
+		what.base = base;
+	return ecs_register(e, &what, &p->taskdef, &p->container, err);
 }
 
 /* A task that this release started before, running or ended; NULL. */
@@ -87,7 +116,7 @@ static int find_started(struct phase *p, const char *status, struct error *err)
 			  "startedBy", p->started_by, "desiredStatus", status);
 	json_auto_t *reply = NULL;
 	const char *arn;
-	int r = aws_call(p->e->aws, AWS_ECS, "ListTasks", input, &reply, err);
+	int r = ecs_call(p->e, "ListTasks", input, &reply, err);
 
 	if (r < 0)
 		return r;
@@ -132,21 +161,36 @@ static int take_task(struct phase *p, const json_t *reply, struct error *err)
 		       json_get_str(failure, "detail", ""));
 }
 
+/* The answer may have been lost, not the question. */
+static void find_lost(struct phase *p)
+{
+	struct error ignored;
+
+	p->e->is_going_back = true; /* also when canceled */
+	for (int i = 0; i < LOST_TRIES && !p->task; i++) {
+		if (i)
+			(void)ecs_pause(p->e, LOST_AGAIN_MS);
+		if (find_started(p, "RUNNING", &ignored) < 0 ||
+		    find_started(p, "STOPPED", &ignored) < 0)
+			break;
+	}
+	p->e->is_going_back = false;
+}
+
 static int start(struct phase *p, struct error *err)
 {
 	json_auto_t *input = run_input(p);
 	json_auto_t *reply = NULL;
-	struct error ignored;
-	int r = aws_call(p->e->aws, AWS_ECS, "RunTask", input, &reply, err);
+	int r = ecs_call(p->e, "RunTask", input, &reply, err);
 
 	if (r == 0)
 		return take_task(p, reply, err);
-	/* The answer may have been lost, not the question. */
-	if ((r != -ERR_TIMEOUT && r != -ERR_SYS && r != -ERR_PROTO) ||
-	    find_started(p, "RUNNING", &ignored) < 0 ||
-	    find_started(p, "STOPPED", &ignored) < 0 || !p->task)
+	if (!ecs_is_passing(r) && r != -ERR_CANCELED)
 		return r;
-	return 0;
+	find_lost(p);
+	if (p->task && r == -ERR_CANCELED)
+		stop(p, "canceled");
+	return p->task && r != -ERR_CANCELED ? 0 : r;
 }
 
 /* ---- its output ---- */
@@ -175,29 +219,11 @@ static void tell_unread(struct phase *p, int r, const struct error *err)
 
 /* ---- its end ---- */
 
-static int stop(struct phase *p, const char *reason)
-{
-	json_auto_t *input =
-		json_pack("{s:s, s:s, s:s}", "cluster", p->e->section->cluster,
-			  "task", p->task, "reason", reason);
-	json_auto_t *reply = NULL;
-	struct error err;
-	int r;
-
-	p->e->is_going_back = true; /* also when canceled */
-	r = aws_call(p->e->aws, AWS_ECS, "StopTask", input, &reply, &err);
-	p->e->is_going_back = false;
-	if (r < 0)
-		ecs_complain(p->e, "release phase could not be stopped: %s",
-			     err.msg);
-	return r;
-}
-
 static int too_late(struct phase *p, struct error *err)
 {
 	auto_buf struct buf limit = BUF_INIT(64);
 
-	(void)stop(p, "release phase took too long");
+	stop(p, "release phase took too long");
 	text_add_duration(&limit, p->e->cfg->deploy_release_timeout_ms);
 	return err_set(err, ERR_PEER,
 		       "release phase did not end within %s "
@@ -242,8 +268,7 @@ static int describe(struct phase *p, json_t **ret, struct error *err)
 		json_pack("{s:s, s:[s]}", "cluster", p->e->section->cluster,
 			  "tasks", p->task);
 	json_auto_t *reply = NULL;
-	int r = aws_call(p->e->aws, AWS_ECS, "DescribeTasks", input, &reply,
-			 err);
+	int r = ecs_call(p->e, "DescribeTasks", input, &reply, err);
 
 	*ret = NULL;
 	if (r < 0)
@@ -261,6 +286,11 @@ static bool has_ended(const json_t *task)
 	return strcmp(json_get_str(task, "lastStatus", ""), "STOPPED") == 0;
 }
 
+static int slower(int wait_ms)
+{
+	return wait_ms * 2 < LOOK_SLOW_MS ? wait_ms * 2 : LOOK_SLOW_MS;
+}
+
 static int wait_end(struct phase *p, struct error *err)
 {
 	int wait_ms = LOOK_MS;
@@ -271,13 +301,15 @@ static int wait_end(struct phase *p, struct error *err)
 		int r;
 
 		if (ecs_pause(p->e, wait_ms)) {
-			(void)stop(p, "canceled");
+			stop(p, "canceled");
 			return err_set(err, ERR_CANCELED, "canceled");
 		}
 		r = describe(p, &task, err);
-		if (r < 0 && !ecs_is_passing(r))
+		if (r < 0 && !ecs_is_passing(r)) {
+			stop(p, "nobody can watch it");
 			return r;
-		wait_ms = r == 0 ? LOOK_MS : LOOK_SLOW_MS;
+		}
+		wait_ms = r == 0 ? LOOK_MS : slower(wait_ms);
 		if (task && has_ended(task)) {
 			tell_unread(p,
 				    cloudwatch_stream_drain(

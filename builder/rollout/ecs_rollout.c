@@ -10,18 +10,21 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/json.h"
-#include "builder/aws/aws.h"
+#include "builder/rollout/ecs_back.h"
+#include "builder/rollout/ecs_describe.h"
 #include "builder/rollout/ecs_elb.h"
 #include "builder/rollout/ecs_follow.h"
 #include "builder/rollout/ecs_name.h"
+#include "builder/rollout/ecs_roll.h"
 #include "builder/rollout/ecs_service.h"
+#include "builder/rollout/ecs_vars.h"
 #include "builder/store/app_url.h"
 #include "builder/store/store.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-#define FAMILY_LOOKED_AT 20 /* revisions, for the live release's */
+#define KNOWN_MS 30000 /* until a new service is described */
+#define AGAIN_MS 2000
 
 struct ecs_rollout {
 	struct ecs *e;
@@ -65,21 +68,27 @@ static int describe(struct ecs_rollout *ro, struct error *err)
 	return ecs_describe_services(ro->e, names, &ro->services, err);
 }
 
-static int check_owners(struct ecs_rollout *ro, struct error *err)
+static int check_owner(const struct ecs_rollout *ro, const char *name,
+		       struct error *err)
 {
-	for (size_t i = 0; i < ro->count; i++) {
-		const char *name = ro->rolls[i].name;
-		json_t *service = ecs_service_named(ro->services, name);
-		json_t *tags = json_object_get(service, "tags");
+	const json_t *service = ecs_service_named(ro->services, name);
+	const json_t *tags = json_object_get(service, "tags");
 
-		if (ecs_owned(tags, ro->e->owner, ro->app->id) == ECS_ANOTHERS)
-			return err_set(err, ERR_EXISTS,
-				       "service %s belongs to another app: its "
-				       "tags say so (choose another "
-				       "target.%s.name-prefix)",
-				       name, ro->e->section->name);
-	}
-	return 0;
+	if (ecs_owned(tags, ro->e->owner, ro->app->id) != ECS_ANOTHERS)
+		return 0;
+	return err_set(err, ERR_EXISTS,
+		       "service %s belongs to another app: its tags say so "
+		       "(choose another target.%s.name-prefix)",
+		       name, ro->e->section->name);
+}
+
+static int check_owners(const struct ecs_rollout *ro, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ro->count; i++)
+		r = check_owner(ro, ro->rolls[i].name, err);
+	return r;
 }
 
 /* DRAINING ones end by themselves: they are as good as gone. */
@@ -92,71 +101,22 @@ static json_t *active(const struct ecs_rollout *ro, const struct ecs_roll *roll)
 	return service;
 }
 
-/* ---- what to go back to ---- */
-
-static bool is_live(const struct app *app, const json_t *described)
-{
-	return ecs_tag_release(json_object_get(described, "tags")) ==
-	       app->live_version;
-}
-
-char *ecs_find_live(struct ecs *e, const struct app *app, const char *family)
-{
-	json_auto_t *input = json_pack("{s:s, s:s, s:s, s:i}", "familyPrefix",
-				       family, "status", "ACTIVE", "sort",
-				       "DESC", "maxResults", FAMILY_LOOKED_AT);
-	json_auto_t *reply = NULL;
-	struct error ignored;
-	size_t i;
-	json_t *arn;
-
-	if (!app->live_version ||
-	    aws_call(e->aws, AWS_ECS, "ListTaskDefinitions", input, &reply,
-		     &ignored) < 0)
-		return NULL;
-	json_array_foreach(json_object_get(reply, "taskDefinitionArns"), i, arn)
-	{
-		const char *text = json_string_value(arn);
-		json_auto_t *def = NULL;
-
-		if (text &&
-		    ecs_describe_taskdef(e, text, &def, &ignored) == 0 &&
-		    is_live(app, def))
-			return xstrdup(text);
-	}
-	return NULL;
-}
-
-static bool wants_tasks(const json_t *service)
-{
-	return json_integer_value(json_object_get(service, "desiredCount")) > 0;
-}
-
-/* `current` is the service's task definition, described. */
-static char *find_previous(struct ecs_rollout *ro, const json_t *service,
-			   const json_t *current)
-{
-	const json_t *completed = ecs_completed(service);
-	const char *family = json_get_str(
-		json_object_get(current, "taskDefinition"), "family", "");
-	const char *arn;
-	char *found = NULL;
-
-	if (ro->app->live_version && is_live(ro->app, current))
-		return xstrdup(json_get_str(service, "taskDefinition", ""));
-	if (!wants_tasks(service))
-		return NULL;
-	if (ro->app->live_version)
-		found = ecs_find_live(ro->e, ro->app, family);
-	arn = json_get_str(completed, "taskDefinition", NULL);
-	return found || !arn ? found : xstrdup(arn);
-}
-
 static bool is_last_completed(const json_t *service, const char *taskdef)
 {
 	return taskdef && strcmp(json_get_str(ecs_completed(service),
 					      "taskDefinition", ""),
 				 taskdef) == 0;
+}
+
+/* A deploy that failed left its own definition at no task; people, the live
+ * one. */
+static bool is_at_rest(const struct app *app, const json_t *service,
+		       const json_t *current)
+{
+	return app->live_version &&
+	       ecs_tag_release(json_object_get(current, "tags")) ==
+		       app->live_version &&
+	       !json_integer_value(json_object_get(service, "desiredCount"));
 }
 
 /* ---- steps ---- */
@@ -166,23 +126,30 @@ static int register_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 {
 	const json_t *service = active(ro, roll);
 	json_auto_t *current = NULL;
-	int r;
+	struct ecs_registration what = { .app = ro->app,
+					 .release = ro->release,
+					 .p = roll->p };
+	int r = 0;
 
-	if (service) {
+	if (service)
 		r = ecs_describe_taskdef(
 			ro->e, json_get_str(service, "taskDefinition", ""),
 			&current, err);
-		if (r < 0)
-			return r;
-		roll->previous = find_previous(ro, service, current);
+	if (r == 0 && service)
+		r = ecs_find_previous(ro->e, ro->app, service, current,
+				      &roll->previous, err);
+	if (r < 0)
+		return r;
+	what.base = current;
+	if (service) {
 		roll->is_completed = is_last_completed(service, roll->previous);
-		/* A deploy that failed left its own definition at none. */
-		roll->is_at_rest = ro->app->live_version &&
-				   is_live(ro->app, current) &&
-				   !wants_tasks(service);
+		roll->is_at_rest = is_at_rest(ro->app, service, current);
 	}
-	return ecs_register(ro->e, ro->app, ro->release, roll->p, current,
-			    &roll->taskdef, &roll->container, err);
+	if (strcmp(roll->p->type, PLAN_WEB) == 0)
+		what.port = ecs_port(ro->e, ro->release, current);
+	roll->port = what.port;
+	return ecs_register(ro->e, &what, &roll->taskdef, &roll->container,
+			    err);
 }
 
 static int register_all(struct ecs_rollout *ro, struct error *err)
@@ -207,8 +174,7 @@ static int ensure_routes(struct ecs_rollout *ro, struct error *err)
 			roll->target_group = xstrdup("");
 			continue;
 		}
-		r = ecs_elb_ensure(ro->e, ro->app, PLAN_WEB,
-				   ecs_port(ro->e, ro->release),
+		r = ecs_elb_ensure(ro->e, ro->app, PLAN_WEB, roll->port,
 				   &roll->target_group, err);
 		if (r < 0)
 			return err_wrap(err, r, "%s", roll->p->type);
@@ -216,9 +182,33 @@ static int ensure_routes(struct ecs_rollout *ro, struct error *err)
 	return 0;
 }
 
+/* From here on AWS may change: what goes back needs roll->undo. */
+static int update(struct ecs_rollout *ro, struct ecs_roll *roll,
+		  const struct ecs_service_plan *plan, const json_t *service,
+		  json_t **ret, struct error *err)
+{
+	json_auto_t *input = ecs_update_input(ro->e, service, plan);
+
+	roll->undo = ecs_undo_of(service, input);
+	if (!roll->previous)
+		json_object_set_new(roll->undo, "desiredCount",
+				    json_integer(0));
+	return ecs_update_service(ro->e, input, ret, err);
+}
+
+static int create(struct ecs_rollout *ro, struct ecs_roll *roll,
+		  const struct ecs_service_plan *plan, json_t **ret,
+		  struct error *err)
+{
+	roll->undo = json_pack("{s:i}", "desiredCount", 0);
+	ecs_detail(ro->e, "creating service %s", roll->name);
+	return ecs_create_service(ro->e, plan, ret, err);
+}
+
 /* Create or update; *ret is the service as AWS sees it now. */
 static int change_service(struct ecs_rollout *ro, struct ecs_roll *roll,
-			  json_t *service, json_t **ret, struct error *err)
+			  const json_t *service, json_t **ret,
+			  struct error *err)
 {
 	const struct ecs_service_plan plan = {
 		.app = ro->app,
@@ -229,31 +219,71 @@ static int change_service(struct ecs_rollout *ro, struct ecs_roll *roll,
 		.taskdef = roll->taskdef,
 		.container = roll->container,
 		.target_group = roll->target_group,
-		.port = ecs_port(ro->e, ro->release),
+		.port = roll->port,
 	};
+	int r;
 
-	if (service)
-		return ecs_update_service(ro->e, service, &plan, ret, err);
-	ecs_detail(ro->e, "creating service %s", roll->name);
-	return ecs_create_service(ro->e, &plan, ret, err);
+	json_decref(roll->undo);
+	roll->undo = NULL;
+	r = service ? update(ro, roll, &plan, service, ret, err)
+		    : create(ro, roll, &plan, ret, err);
+	/* Not refused, but not answered either. */
+	roll->may_have_begun = ecs_is_passing(r) || r == -ERR_CANCELED;
+	return r;
+}
+
+/* In the place of what was described before under its name. */
+static void note_service(struct ecs_rollout *ro, json_t *service)
+{
+	const char *name = json_get_str(service, "serviceName", "");
+
+	for (size_t i = json_array_size(ro->services); i-- > 0;)
+		if (strcmp(json_get_str(json_array_get(ro->services, i),
+					"serviceName", ""),
+			   name) == 0)
+			json_array_remove(ro->services, i);
+	json_array_append(ro->services, service);
+}
+
+/* A service that was made a moment ago, or by somebody just now: look at it
+ * as soon as AWS describes it. */
+static int look_again(struct ecs_rollout *ro, struct ecs_roll *roll,
+		      struct error *err)
+{
+	const char *const names[] = { roll->name, NULL };
+	int64_t end = clock_ms() + KNOWN_MS;
+
+	for (;;) {
+		json_auto_t *now = NULL;
+		int r = ecs_describe_services(ro->e, names, &now, err);
+
+		if (r < 0)
+			return r;
+		if (json_array_size(now)) {
+			note_service(ro, json_array_get(now, 0));
+			return check_owner(ro, roll->name, err);
+		}
+		if (clock_ms() > end)
+			return err_set(err, ERR_EXISTS,
+				       "service %s exists, but AWS does not "
+				       "describe it",
+				       roll->name);
+		if (ecs_pause(ro->e, AGAIN_MS))
+			return err_set(err, ERR_CANCELED, "canceled");
+	}
 }
 
 static void watch(struct ecs_rollout *ro, struct ecs_roll *roll,
 		  const json_t *before, const json_t *now)
 {
-	const json_t *d = ecs_deployment(now, NULL);
+	const json_t *d = before ? ecs_deployment(before, NULL) : NULL;
 
-	roll->id = xstrdup(json_get_str(d, "id", ""));
-	roll->before = xstrdup(
-		before ? json_get_str(ecs_deployment(before, NULL), "id", "")
-		       : "");
-	roll->started_ms = clock_ms();
+	ecs_roll_watch(roll, now, json_get_str(d, "id", ""));
 	roll->reasons.e = ro->e;
 	roll->reasons.service = roll->name;
 	roll->reasons.type = roll->p->type;
 	roll->reasons.container = roll->container;
 	roll->reasons.log_group = ro->log_group;
-	roll->reasons.deployment = roll->id;
 	roll->reasons.target_group = roll->target_group;
 	ecs_reasons_init(&roll->reasons, before ? now : NULL);
 }
@@ -261,14 +291,18 @@ static void watch(struct ecs_rollout *ro, struct ecs_roll *roll,
 static int start_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 		     struct error *err)
 {
-	json_t *service = active(ro, roll);
+	const json_t *service = active(ro, roll);
 	json_auto_t *now = NULL;
 	int r = change_service(ro, roll, service, &now, err);
 
+	if (r == -ERR_EXISTS && !service) {
+		r = look_again(ro, roll, err);
+		service = active(ro, roll);
+		if (r == 0)
+			r = change_service(ro, roll, service, &now, err);
+	}
 	if (r == 0)
 		watch(ro, roll, service, now);
-	else if (ecs_is_passing(r) || (service && r == -ERR_CANCELED))
-		roll->id = xstrdup(""); /* not answered: it may have begun */
 	return r;
 }
 
@@ -290,7 +324,7 @@ static int start_all(struct ecs_rollout *ro, struct error *err)
 static bool has_started(const struct ecs_rollout *ro)
 {
 	for (size_t i = 0; i < ro->count; i++)
-		if (ro->rolls[i].id)
+		if (ro->rolls[i].id || ro->rolls[i].may_have_begun)
 			return true;
 	return false;
 }

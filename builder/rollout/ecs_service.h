@@ -1,45 +1,20 @@
 /*
- * builder/rollout/ecs_service.h - the service of one process type.
+ * builder/rollout/ecs_service.h - make, change and end the service of one
+ * process type.
  *
  * Internal to builder/rollout/.  Runs in workers; blocks as aws_call() and
- * where said.  Errors beside the ones named are those of aws_call().
+ * where said.  Errors beside the ones named are those of aws_call().  What is
+ * returned in *ret is the caller's: the service as AWS answered.
  */
 #ifndef BUILDER_ROLLOUT_ECS_SERVICE_H
 #define BUILDER_ROLLOUT_ECS_SERVICE_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <jansson.h>
 
 struct app;
 struct ecs;
 struct error;
-
-/*
- * DescribeServices with tags for up to any number of names (NULL-ended).
- * *ret is an array, the caller's: those that exist and are not INACTIVE.
- */
-int ecs_describe_services(struct ecs *e, const char *const *names, json_t **ret,
-			  struct error *err)
-	__attribute__((nonnull, warn_unused_result));
-
-/* One of that array by serviceName; borrowed, NULL = none. */
-json_t *ecs_service_named(const json_t *services, const char *name)
-	__attribute__((nonnull));
-
-/*
- * -ERR_EXISTS: another installation has an app of this name here; repository,
- * log group and secret of that name are its.  0, or as aws_call().
- */
-int ecs_check_namesake(struct ecs *e, const struct app *app, struct error *err)
-	__attribute__((nonnull, warn_unused_result));
-
-/* All services of the app, by their tags, whatever their process type;
- * *ret as above. */
-int ecs_app_services(struct ecs *e, const struct app *app, json_t **ret,
-		     struct error *err)
-	__attribute__((nonnull, warn_unused_result));
 
 struct ecs_service_plan {
 	const struct app *app;
@@ -55,8 +30,7 @@ struct ecs_service_plan {
 
 /*
  * Create the service; one that drains is waited for, up to 5 min, and so is
- * IAM when it does not know a new role yet, up to 1 min.  *ret is the service
- * as AWS described it, the caller's.
+ * what AWS does not know yet of a role or a listener rule, up to 1 min.
  *
  * -ERR_EXISTS: there is one after all (look again).
  */
@@ -65,19 +39,33 @@ int ecs_create_service(struct ecs *e, const struct ecs_service_plan *p,
 	__attribute__((nonnull, warn_unused_result));
 
 /*
- * Roll `service` (as described) to p->taskdef.  How many tasks there are is
- * left alone, because autoscaling may own it, unless there are none and
- * p->count asks for some.  *ret as above.
+ * The input of UpdateService that rolls `service` (as described) to
+ * p->taskdef; the caller's.  It has what differs from how the service is:
+ * people's deploymentConfiguration stays but for the circuit breaker, their
+ * other load balancers stay, and of a service that they made the network,
+ * too.  How many tasks there are is left alone, because autoscaling may own
+ * it, unless there are none and p->count asks for some.
  */
-int ecs_update_service(struct ecs *e, const json_t *service,
-		       const struct ecs_service_plan *p, json_t **ret,
+json_t *ecs_update_input(const struct ecs *e, const json_t *service,
+			 const struct ecs_service_plan *p)
+	__attribute__((nonnull));
+
+/* The members of UpdateService that make what `input` changes as it was, but
+ * for the task definition; the caller's. */
+json_t *ecs_undo_of(const json_t *service, const json_t *input)
+	__attribute__((nonnull));
+
+int ecs_update_service(struct ecs *e, const json_t *input, json_t **ret,
 		       struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
-/* Back to this task definition, the rest as it is; *ret as above. */
-int ecs_revert_service(struct ecs *e, const char *name, const char *taskdef,
-		       json_t **ret, struct error *err)
-	__attribute__((nonnull, warn_unused_result));
+/*
+ * Back to this task definition (NULL = as it is), with the members of `undo`.
+ * -ERR_NOTFOUND: there is no such service.
+ */
+int ecs_restore_service(struct ecs *e, const char *name, const char *taskdef,
+			const json_t *undo, json_t **ret, struct error *err)
+	__attribute__((nonnull(1, 2, 4, 5, 6), warn_unused_result));
 
 /*
  * Stop the deployment that is going on: ECS makes the last COMPLETED one
@@ -87,10 +75,6 @@ int ecs_revert_service(struct ecs *e, const char *name, const char *taskdef,
  * back to.
  */
 int ecs_stop_deployment(struct ecs *e, const char *name, struct error *err)
-	__attribute__((nonnull, warn_unused_result));
-
-int ecs_scale_service(struct ecs *e, const char *name, int count,
-		      struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /* With its tasks; 0 also when it was gone. */

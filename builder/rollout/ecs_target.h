@@ -34,9 +34,10 @@ struct ecs {
 	/* Asked for cancels while a call waits; NULL = nobody to ask. */
 	const struct target_report *report;
 	bool is_going_back; /* nobody is asked: it is to be ended */
-	/* What publish() made of a release's config vars. */
-	int64_t prepared; /* version; 0 = none */
-	json_t *secrets;  /* for the container */
+	/* What publish() found and made */
+	bool owns_repository; /* its tags say so */
+	int64_t prepared;     /* version whose vars are `secrets`; 0 = none */
+	json_t *secrets;      /* for the container: secrets_for_container() */
 };
 
 struct ecs *ecs_of(struct target *t) __attribute__((nonnull));
@@ -46,9 +47,6 @@ struct ecs *ecs_of(struct target *t) __attribute__((nonnull));
 bool ecs_is_canceled(const struct ecs *e) __attribute__((nonnull));
 /* Up to `ms`; true at once when canceled. */
 bool ecs_pause(const struct ecs *e, int ms) __attribute__((nonnull));
-/* Of aws_call(): may it go better later, and may the call have been carried
- * out all the same? */
-bool ecs_is_passing(int r);
 /* Lines of the transcript, as printf(). */
 void ecs_detail(const struct ecs *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), nonnull));
@@ -56,44 +54,46 @@ void ecs_complain(const struct ecs *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), nonnull));
 
 /*
- * Put the release's config vars where tasks read them, unless that was done:
- * e->secrets is set then.
+ * aws_call() to ECS, and to the load balancer.  What AWS refuses because of
+ * the target's configuration has the key's name in err.
  */
-int ecs_prepare(struct ecs *e, const struct app *app,
-		const struct release *release, struct error *err)
+int ecs_call(struct ecs *e, const char *operation, const json_t *input,
+	     json_t **ret, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+int ecs_call_elb(struct ecs *e, const char *operation, const json_t *input,
+		 json_t **ret, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/* May a call that failed so go better the next time?  And: whether AWS did
+ * what it was asked for is not known. */
+bool ecs_is_passing(int r);
+
+struct ecs_registration {
+	const struct app *app;
+	const struct release *release;
+	const struct process_plan *p;
+	int port;	    /* 0 = it listens to none */
+	const json_t *base; /* as in ecs_taskdef_make(); NULL = none */
+};
+
+/* Register the task definition of one process type.  *ret_arn and
+ * *ret_container are the caller's. */
+int ecs_register(struct ecs *e, const struct ecs_registration *what,
+		 char **ret_arn, char **ret_container, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /*
- * Register the task definition of one process type; `base` as in
- * ecs_taskdef_make().  *ret_arn and *ret_container (may be NULL) are the
- * caller's.
+ * Port on which web listens: the image's single exposed one, else the
+ * target's.  Of an image that is gone from the engine it is not known any
+ * more: then it is that of `base` (as above), if any.
  */
-int ecs_register(struct ecs *e, const struct app *app,
-		 const struct release *release, const struct process_plan *p,
-		 const json_t *base, char **ret_arn, char **ret_container,
-		 struct error *err)
-	__attribute__((nonnull(1, 2, 3, 4, 6, 8), warn_unused_result));
-
-/* DescribeTaskDefinition with tags; `name` an ARN or a family (its newest).
- * *ret is the caller's.  -ERR_NOTFOUND */
-int ecs_describe_taskdef(struct ecs *e, const char *name, json_t **ret,
-			 struct error *err)
-	__attribute__((nonnull, warn_unused_result));
-
-/* Port on which web listens: the image's single exposed one, else the
- * target's. */
-int ecs_port(struct ecs *e, const struct release *release)
-	__attribute__((nonnull));
+int ecs_port(struct ecs *e, const struct release *release, const json_t *base)
+	__attribute__((nonnull(1, 2)));
 
 /* awsvpcConfiguration as the target's keys say; the caller's. */
 json_t *ecs_network(const struct ecs *e) __attribute__((nonnull));
 /* Set launchType or capacityProviderStrategy. */
 void ecs_set_capacity(const struct ecs *e, json_t *input)
-	__attribute__((nonnull));
-
-/* The revision of the live release in a family, the caller's; NULL = there is
- * none, or AWS did not say. */
-char *ecs_find_live(struct ecs *e, const struct app *app, const char *family)
 	__attribute__((nonnull));
 
 /* ---- target_ops ---- */
@@ -113,6 +113,11 @@ int ecs_settle(struct target *t, const struct app *app,
 int ecs_processes(struct target *t, const struct app *app,
 		  struct target_process **ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
+/*
+ * Services of these apps that run a release newer than the live one, which a
+ * killed worker left there, are sent back to it; ECS does the rest.
+ * -ERR_TIMEOUT: somebody works on an app.
+ */
 int ecs_reconcile(struct target *t, const struct app *apps,
 		  const struct release *live, size_t count,
 		  const struct target_report *report, struct error *err)

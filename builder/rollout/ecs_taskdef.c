@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define VOLUME_PREFIX "slipway-efs-"
+#define PORT_MAX      65535
 
 /* Of the answer, but not of the question. */
 static const char *const read_only[] = {
@@ -38,6 +40,27 @@ static json_t *find_container(const json_t *taskdef, const char *name)
 const char *ecs_taskdef_container(const json_t *taskdef, const char *container)
 {
 	return json_get_str(find_container(taskdef, container), "name", NULL);
+}
+
+int ecs_taskdef_port(const json_t *taskdef, const char *container)
+{
+	const json_t *list = json_object_get(find_container(taskdef, container),
+					     "environment");
+	size_t i;
+	json_t *item;
+	int port = 0;
+	int end = 0;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *value = json_get_str(item, "value", "");
+
+		if (strcmp(json_get_str(item, "name", ""), "PORT") == 0 &&
+		    sscanf(value, "%5d%n", &port, &end) == 1 && !value[end] &&
+		    port > 0 && port <= PORT_MAX)
+			return port;
+	}
+	return 0;
 }
 
 const char *ecs_taskdef_image(const json_t *taskdef, const char *container)
@@ -211,21 +234,34 @@ static void set_port(const struct ecs_taskdef *d, json_t *c)
 }
 
 /*
- * "blocking": ECS's own default loses lines of an app that prints much.
- * Another driver than awslogs is somebody's wish.
+ * Where its lines go is ours to say; how they are cut, people's.  "blocking":
+ * ECS's own default loses lines of an app that prints much.  Another driver
+ * than awslogs is somebody's wish.
  */
 static void set_log(const struct ecs_taskdef *d, json_t *c)
 {
 	json_t *config = json_object_get(c, "logConfiguration");
+	json_t *options;
 
 	if (config &&
 	    strcmp(json_get_str(config, "logDriver", ""), "awslogs") != 0)
 		return;
-	config = json_pack("{s:s, s:{s:s, s:s, s:s, s:s}}", "logDriver",
-			   "awslogs", "options", "awslogs-group", d->log_group,
-			   "awslogs-region", d->region, "awslogs-stream-prefix",
-			   d->container, "mode", "blocking");
-	json_object_set_new(c, "logConfiguration", config);
+	if (!config) {
+		config = json_pack("{s:s}", "logDriver", "awslogs");
+		json_object_set_new(c, "logConfiguration", config);
+	}
+	options = json_object_get(config, "options");
+	if (!json_is_object(options)) {
+		options = json_object();
+		json_object_set_new(config, "options", options);
+	}
+	json_object_set_new(options, "awslogs-group",
+			    json_string(d->log_group));
+	json_object_set_new(options, "awslogs-region", json_string(d->region));
+	json_object_set_new(options, "awslogs-stream-prefix",
+			    json_string(d->container));
+	if (!json_object_get(options, "mode"))
+		json_object_set_new(options, "mode", json_string("blocking"));
 }
 
 static void set_container(const struct ecs_taskdef *d, json_t *c)
@@ -244,7 +280,7 @@ static void set_container(const struct ecs_taskdef *d, json_t *c)
 
 static bool is_fargate(const struct config_target *t)
 {
-	return strncmp(t->capacity, "fargate", strlen("fargate")) == 0;
+	return strncasecmp(t->capacity, "fargate", strlen("fargate")) == 0;
 }
 
 static void set_number(json_t *def, const char *key, int64_t value)
@@ -314,6 +350,21 @@ static json_t *start_from(const struct ecs_taskdef *d, const json_t *base)
 	return def;
 }
 
+static int check_size(const struct ecs_taskdef *d, const json_t *def,
+		      struct error *err)
+{
+	size_t size = json_dumpb(def, NULL, 0, JSON_COMPACT);
+
+	if (size <= ECS_TASKDEF_BYTES_MAX)
+		return 0;
+	return err_set(
+		err, ERR_LIMIT,
+		"task definition %s has %zu bytes, %zu config vars among "
+		"them; ECS takes %d",
+		d->family, size, json_array_size(d->secrets),
+		ECS_TASKDEF_BYTES_MAX);
+}
+
 int ecs_taskdef_make(const struct ecs_taskdef *d, const json_t *base,
 		     json_t **ret, struct error *err)
 {
@@ -333,6 +384,8 @@ int ecs_taskdef_make(const struct ecs_taskdef *d, const json_t *base,
 	if (r < 0)
 		return r;
 	set_tags(d, base, def);
-	*ret = TAKE_PTR(def);
-	return 0;
+	r = check_size(d, def, err);
+	if (r == 0)
+		*ret = TAKE_PTR(def);
+	return r;
 }

@@ -20,6 +20,8 @@
 struct config_target;
 struct error;
 
+#define ECS_TASKDEF_BYTES_MAX 65536 /* as JSON */
+
 struct ecs_taskdef {
 	const struct config_target *target;
 	const char *family;
@@ -40,7 +42,8 @@ struct ecs_taskdef {
  * reply of DescribeTaskDefinition (with its tags) or NULL.
  *
  * 0; -ERR_INVALID: no container of it is ours to amend (neither called as in
- * `d` nor the only one), or target.NAME.efs is malformed.
+ * `d` nor the only one), or target.NAME.efs is malformed; -ERR_LIMIT: it has
+ * more than ECS_TASKDEF_BYTES_MAX.
  */
 int ecs_taskdef_make(const struct ecs_taskdef *d, const json_t *base,
 		     json_t **ret, struct error *err)
@@ -50,6 +53,10 @@ int ecs_taskdef_make(const struct ecs_taskdef *d, const json_t *base,
  * described; NULL as above.  Borrowed. */
 const char *ecs_taskdef_container(const json_t *taskdef, const char *container)
 	__attribute__((nonnull));
+
+/* What that container's PORT says; 0 = nothing. */
+int ecs_taskdef_port(const json_t *taskdef, const char *container)
+	__attribute__((nonnull(2)));
 
 /* The image of that container; NULL = none.  Borrowed. */
 const char *ecs_taskdef_image(const json_t *taskdef, const char *container)

@@ -63,32 +63,39 @@ static bool is_complete(const json_t *service, const json_t *d)
 	       number(d, "runningCount") == number(d, "desiredCount");
 }
 
+/* Either of the two deployments says so. */
+static bool goes_back(const json_t *d)
+{
+	return strstr(json_get_str(d, "rolloutStateReason", ""),
+		      "rolling back to deploymentId") != NULL;
+}
+
 static enum ecs_verdict judge_primary(const json_t *service, const json_t *d)
 {
 	if (is_complete(service, d))
 		return ECS_COMPLETE;
-	return is(d, "rolloutState", "FAILED") ? ECS_FAILED : ECS_IN_PROGRESS;
+	if (!is(d, "rolloutState", "FAILED"))
+		return ECS_IN_PROGRESS;
+	return goes_back(d) ? ECS_ROLLED_BACK : ECS_FAILED;
 }
 
 /* Another deployment than ours is PRIMARY, or none. */
 static enum ecs_verdict judge_other(const struct ecs_watched *w,
-				    const json_t *primary, bool was_seen)
+				    const json_t *primary, const json_t *ours)
 {
-	const char *why = json_get_str(primary, "rolloutStateReason", "");
 	bool is_before = primary && is(primary, "id", w->before);
 
-	if (strstr(why, "rolling back to deploymentId"))
-		return ECS_ROLLED_BACK;
-	/* From before ours was known. */
-	if ((is_before || !primary) && !was_seen && w->age_ms < LAG_MS)
+	/* From before ours was known: one that is asked later may know less.
+	 * What it says of going back is about an earlier rollout then. */
+	if ((is_before || !primary) && !ours && w->age_ms < LAG_MS)
 		return ECS_IN_PROGRESS;
-	if (is_before || !primary)
+	if (is_before || !primary || goes_back(primary) || goes_back(ours))
 		return ECS_ROLLED_BACK;
 	return ECS_SUPERSEDED;
 }
 
 void ecs_judge(const json_t *service, const struct ecs_watched *w,
-	       bool was_seen, struct ecs_state *ret)
+	       struct ecs_state *ret)
 {
 	const json_t *ours = ecs_deployment(service, w->id);
 	const json_t *primary = ecs_deployment(service, NULL);
@@ -108,7 +115,7 @@ void ecs_judge(const json_t *service, const struct ecs_watched *w,
 	else if (ours && ours == primary)
 		ret->verdict = judge_primary(service, ours);
 	else
-		ret->verdict = judge_other(w, primary, was_seen || ours);
+		ret->verdict = judge_other(w, primary, ours);
 	if (ret->verdict == ECS_SUPERSEDED)
 		told = primary;
 	ret->reason = json_get_str(told, "rolloutStateReason", "");

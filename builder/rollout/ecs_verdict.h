@@ -8,7 +8,8 @@
  * Only our own deployment, PRIMARY and COMPLETED, is a success.
  *
  * Reads lag: for some seconds after UpdateService a description may still show
- * the deployment before ours as PRIMARY, and nothing of ours.
+ * the deployment before ours as PRIMARY, and nothing of ours, even when an
+ * earlier one knew better.
  *
  * Sources: Deployment in the Amazon ECS API reference; "How the Amazon ECS
  * deployment circuit breaker detects failures" (a rollback makes the old
@@ -54,12 +55,9 @@ struct ecs_state {
 	const char *reason; /* rolloutStateReason of the one that matters */
 };
 
-/*
- * Judge one of services[] of DescribeServices.  `was_seen`: an earlier
- * description had our deployment in it.
- */
+/* Judge one of services[] of DescribeServices. */
 void ecs_judge(const json_t *service, const struct ecs_watched *w,
-	       bool was_seen, struct ecs_state *ret) __attribute__((nonnull));
+	       struct ecs_state *ret) __attribute__((nonnull));
 
 /* The one with this id, or with status PRIMARY when `id` is NULL; borrowed,
  * NULL = none. */

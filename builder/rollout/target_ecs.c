@@ -10,49 +10,85 @@
 #include "builder/aws/cloudwatch_logs.h"
 #include "builder/aws/ecr.h"
 #include "builder/engine/engine.h"
+#include "builder/engine/image.h"
+#include "builder/rollout/ecs_describe.h"
 #include "builder/rollout/ecs_logs.h"
 #include "builder/rollout/ecs_name.h"
 #include "builder/rollout/ecs_publish.h"
-#include "builder/rollout/ecs_service.h"
 #include "builder/rollout/ecs_target.h"
+#include "builder/rollout/ecs_vars.h"
 #include "builder/store/store.h"
 
 #include <string.h>
 
 /* ---- publish ---- */
 
-/* Is release->published an image of this repository that is still there?  1,
- * 0 or -code. */
-static int is_published(struct ecs *e, const char *repository,
-			const struct release *release, struct error *err)
+/* The repository, made when it has to be. */
+static int claim_repository(struct ecs *e, const struct app *app,
+			    const char *name, struct ecr_repository *ret,
+			    struct error *err)
 {
-	auto_free char *uri = NULL;
-	size_t len;
-	int r;
+	json_auto_t *tags = ecs_tags_spelt(e->owner, app->id, NULL);
+	enum ecs_owned owned;
+	int r = ecr_ensure_repository(e->aws, name, tags, ret, err);
 
-	if (!release->published || !*release->published)
-		return 0;
-	r = ecr_ensure_repository(e->aws, repository, &uri, err);
 	if (r < 0)
 		return r;
-	len = strlen(uri);
-	if (strncmp(release->published, uri, len) != 0 ||
+	owned = ecs_owned(ret->tags, e->owner, 0);
+	e->owns_repository = owned == ECS_OURS;
+	if (owned != ECS_ANOTHERS)
+		return 0;
+	ecr_repository_release(ret);
+	return err_set(err, ERR_EXISTS,
+		       "repository '%s' belongs to another installation: its "
+		       "tags say so (choose another target.%s."
+		       "repository-prefix)",
+		       name, e->section->name);
+}
+
+/* Is release->published an image of this repository that is still there?  1,
+ * 0 or -code. */
+static int is_published(struct ecs *e, const struct ecs_publication *what,
+			const struct release *release, struct error *err)
+{
+	size_t len = strlen(what->uri);
+	int r;
+
+	if (!release->published ||
+	    strncmp(release->published, what->uri, len) != 0 ||
 	    release->published[len] != '@')
 		return 0;
-	r = ecr_find_digest(e->aws, repository, release->published + len + 1,
-			    err);
+	r = ecr_find_digest(e->aws, what->repository,
+			    release->published + len + 1, err);
 	return r == -ERR_NOTFOUND ? 0 : r < 0 ? r : 1;
 }
 
-static int publish_image(struct ecs *e, const struct app *app,
+/* A task for another processor dies with "exec format error". */
+static int check_processor(struct ecs *e, const struct release *release,
+			   struct error *err)
+{
+	bool is_arm = strcmp(e->section->architecture, "arm64") == 0;
+	const char *wanted = is_arm ? "arm64" : "amd64";
+	struct image_info image = { .id = NULL };
+	struct error ignored;
+	int r = 0;
+
+	if (image_inspect(e->engine, release->image, &image, &ignored) == 0 &&
+	    *image.architecture && strcmp(image.architecture, wanted) != 0)
+		r = err_set(err, ERR_PEER,
+			    "the image is for %s, the tasks of '%s' are for %s "
+			    "(target.%s.architecture)",
+			    image.architecture, e->section->name, wanted,
+			    e->section->name);
+	image_info_release(&image);
+	return r;
+}
+
+static int publish_image(struct ecs *e, const struct ecs_publication *what,
 			 const struct release *release, char **ret_image,
 			 struct error *err)
 {
-	auto_free char *repository = ecs_repository(e->section, app->name);
-	const struct ecs_publication what = { .repository = repository,
-					      .image = release->image,
-					      .version = release->version };
-	int r = is_published(e, repository, release, err);
+	int r = is_published(e, what, release, err);
 
 	if (r < 0)
 		return r;
@@ -60,11 +96,40 @@ static int publish_image(struct ecs *e, const struct app *app,
 		*ret_image = xstrdup(release->published);
 		return 0;
 	}
-	r = ecs_publish(e->aws, e->engine, &what, e->report, ret_image, err);
+	r = ecs_publish(e->aws, e->engine, what, e->report, ret_image, err);
 	if (r == -ERR_NOTFOUND)
 		return err_set(err, ERR_PEER,
 			       "its image is gone from the engine and from "
 			       "ECR; push again");
+	return r;
+}
+
+/* Whose the names are, and malformed references, are found before the image
+ * is pushed. */
+static int publish_all(struct ecs *e, const struct app *app,
+		       const struct release *release, char **ret_image,
+		       struct error *err)
+{
+	auto_free char *name = ecs_repository(e->section, app->name);
+	auto_free char *group = ecs_log_group(e->section, app->name);
+	json_auto_t *tags = ecs_tags_object(e->owner, app->id);
+	struct ecr_repository repository = { NULL, NULL };
+	struct ecs_publication what = { .repository = name,
+					.image = release->image,
+					.version = release->version };
+	int r = check_processor(e, release, err);
+
+	if (r == 0)
+		r = claim_repository(e, app, name, &repository, err);
+	if (r == 0)
+		r = ecs_prepare(e, app, release, err);
+	if (r == 0)
+		r = cloudwatch_ensure_group(
+			e->aws, group, e->section->log_retention, tags, err);
+	what.uri = repository.uri;
+	if (r == 0)
+		r = publish_image(e, &what, release, ret_image, err);
+	ecr_repository_release(&repository);
 	return r;
 }
 
@@ -74,19 +139,10 @@ static int publish(struct target *t, const struct app *app,
 		   struct error *err)
 {
 	struct ecs *e = ecs_of(t);
-	auto_free char *group = ecs_log_group(e->section, app->name);
 	int r;
 
 	e->report = report;
-	r = ecs_check_namesake(e, app, err);
-	if (r == 0)
-		r = cloudwatch_ensure_group(e->aws, group,
-					    e->section->log_retention, err);
-	/* Malformed references are found before the image is pushed. */
-	if (r == 0)
-		r = ecs_prepare(e, app, release, err);
-	if (r == 0)
-		r = publish_image(e, app, release, ret_image, err);
+	r = publish_all(e, app, release, ret_image, err);
 	e->report = NULL;
 	return r;
 }

@@ -7,8 +7,8 @@
  * Secrets Manager.  How things are called: ecs_name.h.
  *
  * What is there is asked of AWS each time: nothing about it is remembered
- * between deploys, so that a builder that was killed in the middle of a
- * rollout goes on with the next one (ecs_follow.h says to what it goes back).
+ * between deploys, so that what a killed builder left in the middle of a
+ * rollout can be taken back (ecs_back.h says to what).
  */
 #ifndef BUILDER_ROLLOUT_TARGET_ECS_H
 #define BUILDER_ROLLOUT_TARGET_ECS_H

@@ -27,17 +27,20 @@ char *app_host(const struct config *cfg, const char *app)
 	return xasprintf("%s.%s", app, cfg->router_domain);
 }
 
+static char *balanced_url(const struct config_target *t, const char *app)
+{
+	if (!*t->listener)
+		return xstrdup("");
+	return xasprintf("%s://%s.%s", t->scheme, app, t->domain);
+}
+
 char *app_url(const struct config *cfg, const char *target, const char *app)
 {
-	const struct config_target *t = config_target(cfg, target);
+	const struct config_target *section = config_target(cfg, target);
 	int port = port_of(cfg->router_listen, HTTP_PORT);
 
-	if (t && strcmp(t->type, TARGET_TYPE_ECS) == 0) {
-		if (!*t->listener)
-			return xstrdup("");
-		return xasprintf("%s://%s.%s", t->scheme, app, t->domain);
-	}
-
+	if (section && strcmp(section->type, TARGET_TYPE_ECS) == 0)
+		return balanced_url(section, app);
 	if (port == HTTP_PORT)
 		return xasprintf("http://%s.%s", app, cfg->router_domain);
 	return xasprintf("http://%s.%s:%d", app, cfg->router_domain, port);

@@ -189,6 +189,9 @@ test_expect_success 'calls are found, also through functions, and compared' '
 	{
 		json_t *in = json_pack("{s: []}", "tags");
 
+		if (!in)
+			return aws_call(a, AWS_LOGS, "CreateLogStream", in,
+					NULL, err);
 		return aws_call(a, AWS_LOGS, "CreateLogGroup", in, NULL,
 				err);
 	}
@@ -196,12 +199,12 @@ test_expect_success 'calls are found, also through functions, and compared' '
 	policy actions "$TRASH/rollout/target_ecs.c" >"$TRASH/out" &&
 	grep -v "^ecr:" "$TRASH/out" >"$TRASH/calls" &&
 	printf "%s\n" ecs:CreateService ecs:TagResource ecs:UpdateService \
-		logs:CreateLogGroup logs:TagResource |
+		logs:CreateLogGroup logs:CreateLogStream logs:TagResource |
 		diff - "$TRASH/calls" &&
 	test_must_fail policy code $POLICY "$TRASH/rollout/target_ecs.c" \
 		>"$TRASH/out" &&
 	contains "$TRASH/out" "ecs:DeleteService is allowed for nothing" \
-		"lacks logs:TagResource, which $TRASH/rollout/target_ecs.c"
+		"lacks logs:CreateLogStream, which $TRASH/rollout/target_ecs.c"
 '
 
 test_done

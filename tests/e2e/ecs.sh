@@ -11,6 +11,26 @@ test_expect_success 'a server starts with a target of type ecs' '
 	start_double && ecs_server && new_user alice --admin
 '
 
+# what check says of the target; CLUSTER
+target_check() {
+	"$BUILD/bin/slipway" check -o "slipway.data=$TRASH/check" \
+		-o "slipway.socket=$TRASH/check/s" -o target.prod.type=ecs \
+		-o target.prod.region="$AWS_DEFAULT_REGION" \
+		-o target.prod.cluster="$1" -o target.prod.subnets=subnet-1 \
+		-o target.prod.security-groups=sg-1 \
+		-o target.prod.execution-role=role >"$TRASH/out"
+	grep "target prod" "$TRASH/out"
+}
+
+test_expect_success 'slipway check says who we are, and whether there is a cluster' '
+	target_check "$CLUSTER" >"$TRASH/line" &&
+	contains "$TRASH/line" "ok    target prod (arn:aws:" \
+		" in $AWS_DEFAULT_REGION)" &&
+	target_check prodd >"$TRASH/line" &&
+	contains "$TRASH/line" "FAIL  target prod" "cluster prodd" \
+		ClusterNotFoundException
+'
+
 test_expect_success 'the first push makes all there is to make' '
 	make_app shop && push shop main &&
 	contains "$TRASH/out" "Rolling out web=1 on prod" \
@@ -18,6 +38,13 @@ test_expect_success 'the first push makes all there is to make' '
 		"web healthy: 1 of 1 running" \
 		"shop v1 is live: http://shop.example" &&
 	page_is one && stable shop-web 1
+'
+
+test_expect_success 'its address is that of the load balancer' '
+	slipway apps:info shop --json |
+		jq -e ".url == \"http://shop.example\"" &&
+	slipway apps:list --json |
+		jq -e ".[0].url == \"http://shop.example\""
 '
 
 test_expect_success 'with image by digest, log options and tags' '
@@ -188,6 +215,48 @@ test_expect_success 'AccessDenied is shown with the action to allow' '
 	contains "$TRASH/out" "ecs:RegisterTaskDefinition" && page_is twelve
 '
 
+test_expect_success 'a service that somebody deleted is made again' '
+	ecs DeleteService "{\"cluster\": \"$CLUSTER\", \"service\":
+		\"shop-web\", \"force\": true}" >"$TRASH/reply" &&
+	commit shop again && push shop main &&
+	contains "$TRASH/out" "creating service shop-web" "is live" &&
+	page_is again
+'
+
+test_expect_success 'a first push that fails leaves no tasks, and the next works' '
+	make_app pad && echo "web: exit 9" >"$TRASH/pad/Procfile" &&
+	commit pad one && test_must_fail push pad main &&
+	contains "$TRASH/out" "web exited 9" \
+		"web: there is nothing to go back to; scaled to 0" &&
+	told pad-web ".desiredCount == 0 and .runningCount == 0" &&
+	echo "$WEB" >"$TRASH/pad/Procfile" && commit pad two &&
+	push pad main && contains "$TRASH/out" "pad v2 is live" &&
+	stable pad-web 1
+'
+
+test_expect_success 'what another installation made is refused' '
+	make_app theirs && ecs_tags="[{\"Key\": \"slipway:owner\", \"Value\":
+		\"x\"}, {\"Key\": \"slipway:app\", \"Value\": \"1\"}]" &&
+	aws_call ecr CreateRepository "{\"repositoryName\": \"slipway/theirs\",
+		\"tags\": $ecs_tags}" >"$TRASH/reply" &&
+	test_must_fail push theirs main &&
+	contains "$TRASH/out" "belongs to another installation" \
+		"target.prod.repository-prefix" &&
+	slipway apps:destroy theirs --confirm theirs &&
+	aws_call ecr DescribeRepositories "{\"repositoryNames\":
+		[\"slipway/theirs\"]}"
+'
+
+test_expect_success 'destroying an app half way goes on with the next try' '
+	admin POST /faults "{\"kind\": \"access-denied\", \"service\": \"logs\",
+		\"operation\": \"DeleteLogGroup\"}" &&
+	{ test_must_fail slipway apps:destroy pad --confirm pad \
+		>"$TRASH/out" 2>&1; code=$?; admin DELETE /faults;
+		[ $code = 0 ]; } &&
+	contains "$TRASH/out" logs:DeleteLogGroup &&
+	slipway apps:destroy pad --confirm pad
+'
+
 test_expect_success 'what people scaled to none stays at none' '
 	ecs UpdateService "{\"cluster\": \"$CLUSTER\", \"service\":
 		\"shop-web\", \"desiredCount\": 0}" >"$TRASH/reply" &&
@@ -202,28 +271,6 @@ test_expect_success 'the load balancer hears of another health path' '
 	aws_call elasticloadbalancing DescribeTargetGroups \
 		"{\"Names\": [\"shop-web\"]}" |
 		jq -e ".TargetGroups[0].HealthCheckPath == \"/ready\""
-'
-
-test_expect_success 'an app of another installation is left alone' '
-	make_app theirs &&
-	ecs CreateService "{\"cluster\": \"$CLUSTER\", \"serviceName\":
-		\"theirs-web\", \"taskDefinition\": \"$(described shop-web |
-			jq -r .taskDefinition)\", \"desiredCount\": 0,
-		\"launchType\": \"FARGATE\", \"networkConfiguration\":
-		{\"awsvpcConfiguration\": {\"subnets\": [\"subnet-0a1b2c3d\"]}},
-		\"tags\": [{\"key\": \"slipway:owner\", \"value\": \"another\"},
-			{\"key\": \"slipway:app\", \"value\": \"1\"},
-			{\"key\": \"slipway:process\", \"value\": \"web\"}]}" \
-		>"$TRASH/reply" &&
-	aws_call ecr CreateRepository \
-		"{\"repositoryName\": \"slipway/theirs\"}" >"$TRASH/reply" &&
-	test_must_fail push theirs main && contains "$TRASH/out" \
-		"service theirs-web is of another installation of Slipway" &&
-	slipway apps:destroy theirs --confirm theirs >"$TRASH/out" 2>&1 &&
-	aws_call ecr DescribeRepositories \
-		"{\"repositoryNames\": [\"slipway/theirs\"]}" >"$TRASH/reply" &&
-	ecs DeleteService "{\"cluster\": \"$CLUSTER\", \"service\":
-		\"theirs-web\", \"force\": true}" >"$TRASH/reply"
 '
 
 test_expect_success 'a target group of somebody else is neither used nor removed' '

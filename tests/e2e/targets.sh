@@ -60,6 +60,7 @@ test_expect_success 'an app that was never deployed moves freely' '
 	on_ssh apps:set blog target prod >"$TRASH/out" &&
 	contains "$TRASH/out" "blog runs on prod" &&
 	[ "$(target_of blog)" = prod ] &&
+	slipway apps:info blog --json | jq -e ".url == null" &&
 	on_ssh config:set blog DB=ssm:/blog/db >"$TRASH/out"
 '
 

@@ -105,19 +105,28 @@ static void a_race_for_the_repository_is_won_either_way(void **state)
 		  "RepositoryNotFoundException" },
 		{ "CreateRepository",
 		  "{'repositoryName': 'a/b', 'imageTagMutability': "
-		  "'IMMUTABLE'}",
+		  "'IMMUTABLE', 'tags': [{'Key': 'a', 'Value': 'b'}]}",
 		  "RepositoryAlreadyExistsException" },
 		{ "DescribeRepositories", NULL,
-		  "{'repositories': [{'repositoryUri': 'host/a/b'}]}" },
+		  "{'repositories': [{'repositoryUri': 'host/a/b', "
+		  "'repositoryArn': 'arn'}]}" },
+		{ "ListTagsForResource", "{'resourceArn': 'arn'}",
+		  "{'tags': [{'Key': 'a', 'Value': 'c'}]}" },
 		{ NULL, NULL, NULL },
 	};
-	auto_free char *uri = NULL;
+	json_auto_t *tags = doc("[{'Key': 'a', 'Value': 'b'}]");
+	json_auto_t *theirs = doc("[{'Key': 'a', 'Value': 'c'}]");
+	struct ecr_repository repository;
 	struct error err;
 
 	(void)state;
 	script = steps;
-	assert_int_equal(ecr_ensure_repository(client, "a/b", &uri, &err), 0);
-	assert_string_equal(uri, "host/a/b");
+	assert_int_equal(
+		ecr_ensure_repository(client, "a/b", tags, &repository, &err),
+		0);
+	assert_string_equal(repository.uri, "host/a/b");
+	assert_true(json_equal(repository.tags, theirs));
+	ecr_repository_release(&repository);
 	script_ended();
 }
 
@@ -166,6 +175,17 @@ static void only_digests_are_digests(void **state)
 	assert_false(ecr_is_digest(DA "a"));
 }
 
+static bool is_version(const char *tag)
+{
+	return *tag == 'v';
+}
+
+static const char *const kept[] = { DC, NULL };
+static const struct ecr_retention rule = { .keep = kept,
+					   .min_age_s = 60,
+					   .is_ours = is_version,
+					   .with_untagged = true };
+
 static void an_index_goes_before_its_parts(void **state)
 {
 	static const struct step steps[] = {
@@ -194,12 +214,11 @@ static void an_index_goes_before_its_parts(void **state)
 		  "{'imageIds': [{'imageDigest': '" DA "'}]}" },
 		{ NULL, NULL, NULL },
 	};
-	static const char *const keep[] = { DC, NULL };
 	struct error err;
 
 	(void)state;
 	script = steps;
-	assert_int_equal(ecr_retain(client, "a/b", keep, 60, &err), 2);
+	assert_int_equal(ecr_retain(client, "a/b", &rule, &err), 2);
 	script_ended();
 }
 
@@ -215,12 +234,36 @@ static void parts_of_an_index_that_stays_stay(void **state)
 		  "'ImageReferencedByManifestList'}]}" },
 		{ NULL, NULL, NULL },
 	};
-	static const char *const keep[] = { DC, NULL };
 	struct error err;
 
 	(void)state;
 	script = steps;
-	assert_int_equal(ecr_retain(client, "a/b", keep, 60, &err), 0);
+	assert_int_equal(ecr_retain(client, "a/b", &rule, &err), 0);
+	script_ended();
+}
+
+static void images_of_others_stay(void **state)
+{
+	static const struct step steps[] = {
+		{ "DescribeImages", NULL,
+		  "{'imageDetails': ["
+		  "{'imageDigest': '" DA "', 'imagePushedAt': 1000,"
+		  "'imageTags': ['v1', 'latest']},"
+		  "{'imageDigest': '" DB "', 'imagePushedAt': 1000},"
+		  "{'imageDigest': '" D("dddddddd") "', 'imagePushedAt': 1000,"
+						    "'imageTags': ['v2']}]}" },
+		{ "BatchDeleteImage",
+		  "{'imageIds': [{'imageDigest': '" D("dddddddd") "'}]}",
+		  "{'imageIds': [{'imageDigest': '" D("dddddddd") "'}]}" },
+		{ NULL, NULL, NULL },
+	};
+	struct ecr_retention theirs = rule;
+	struct error err;
+
+	(void)state;
+	theirs.with_untagged = false;
+	script = steps;
+	assert_int_equal(ecr_retain(client, "a/b", &theirs, &err), 1);
 	script_ended();
 }
 
@@ -432,21 +475,88 @@ static void a_name_that_is_being_deleted_comes_back(void **state)
 	static const struct step steps[] = {
 		{ "DescribeSecret", "{'SecretId': 'n'}",
 		  "ResourceNotFoundException" },
-		{ "CreateSecret", "{'Name': 'n'}", "InvalidRequestException" },
+		{ "CreateSecret", "{'Name': 'n', 'Tags': []}",
+		  "InvalidRequestException" },
 		{ "RestoreSecret", "{'SecretId': 'n'}", "{}" },
 		{ "PutSecretValue", "{'VersionStages': ['AWSCURRENT', 'l']}",
 		  "{'ARN': 'arn', 'VersionId': 'v'}" },
 		{ NULL, NULL, NULL },
 	};
 	json_auto_t *vars = doc("{'A': 'b'}");
+	json_auto_t *tags = json_array();
 	struct secret_version v;
 	struct error err;
 
 	(void)state;
 	script = steps;
-	assert_int_equal(secrets_publish(client, "n", "l", vars, &v, &err), 0);
+	assert_int_equal(
+		secrets_publish(client, "n", "l", tags, vars, &v, &err), 0);
 	assert_string_equal(v.id, "v");
 	secret_version_release(&v);
+	script_ended();
+}
+
+static void too_many_labels_are_told_apart(void **state)
+{
+	static const struct step steps[] = {
+		{ "DescribeSecret", NULL, "{'ARN': 'arn'}" },
+		{ "PutSecretValue", NULL, "LimitExceededException" },
+		{ NULL, NULL, NULL },
+	};
+	json_auto_t *vars = doc("{'A': 'b'}");
+	json_auto_t *tags = json_array();
+	struct secret_version v;
+	struct error err;
+
+	(void)state;
+	script = steps;
+	assert_int_equal(
+		secrets_publish(client, "n", "l", tags, vars, &v, &err),
+		-ERR_EXISTS);
+	assert_int_equal(err.code, ERR_EXISTS);
+	script_ended();
+}
+
+static void one_that_is_being_deleted_keeps_its_labels(void **state)
+{
+	static const struct step steps[] = {
+		{ "DescribeSecret", NULL,
+		  "{'ARN': 'arn', 'DeletedDate': 1.7e9,"
+		  "'VersionIdsToStages': {'1': ['ours-1']}}" },
+		{ NULL, NULL, NULL },
+	};
+	static const char *const none[] = { NULL };
+	struct error err;
+
+	(void)state;
+	script = steps;
+	assert_int_equal(secrets_retain(client, "n", "ours-", none, &err), 0);
+	script_ended();
+}
+
+static void tags_of_a_log_group_are_asked_by_its_arn(void **state)
+{
+	static const struct step steps[] = {
+		{ "DescribeLogGroups", "{'logGroupNamePrefix': '/a'}",
+		  "{'logGroups': [{'logGroupName': '/a', 'arn': "
+		  "'arn:log-group:/a:*'}, {'logGroupName': '/ab', 'arn': "
+		  "'b'}]}" },
+		{ "ListTagsForResource", "{'resourceArn': 'arn:log-group:/a'}",
+		  "{'tags': {'k': 'v'}}" },
+		{ "DescribeLogGroups", "{'logGroupNamePrefix': '/a'}",
+		  "{'logGroups': [{'logGroupName': '/ab', 'arn': 'b'}]}" },
+		{ NULL, NULL, NULL },
+	};
+	json_t *tags = NULL;
+	struct error err;
+
+	(void)state;
+	script = steps;
+	assert_int_equal(cloudwatch_group_tags(client, "/a", &tags, &err), 0);
+	assert_string_equal(json_get_str(tags, "k", ""), "v");
+	json_decref(tags);
+	assert_int_equal(cloudwatch_group_tags(client, "/a", &tags, &err),
+			 -ERR_NOTFOUND);
 	script_ended();
 }
 
@@ -458,6 +568,7 @@ int main(void)
 		cmocka_unit_test(only_digests_are_digests),
 		cmocka_unit_test(an_index_goes_before_its_parts),
 		cmocka_unit_test(parts_of_an_index_that_stays_stay),
+		cmocka_unit_test(images_of_others_stay),
 		cmocka_unit_test(history_goes_back_over_empty_pages),
 		cmocka_unit_test(a_stream_goes_on_from_its_token),
 		cmocka_unit_test(a_search_gives_each_event_once),
@@ -467,6 +578,9 @@ int main(void)
 		cmocka_unit_test(references_are_known_by_their_form),
 		cmocka_unit_test(plain_vars_need_a_version),
 		cmocka_unit_test(a_name_that_is_being_deleted_comes_back),
+		cmocka_unit_test(too_many_labels_are_told_apart),
+		cmocka_unit_test(one_that_is_being_deleted_keeps_its_labels),
+		cmocka_unit_test(tags_of_a_log_group_are_asked_by_its_arn),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -90,7 +90,7 @@ static void a_limit_is_a_quota_where_services_mean_one(void **state)
 		[AWS_ECS] = AWS_REFUSED,
 		[AWS_LOGS] = AWS_REFUSED,
 		[AWS_SSM] = AWS_REFUSED,
-		[AWS_SECRETS_MANAGER] = AWS_THROTTLED,
+		[AWS_SECRETS_MANAGER] = AWS_REFUSED,
 		[AWS_STS] = AWS_THROTTLED,
 		[AWS_ELB] = AWS_THROTTLED,
 	};

@@ -237,6 +237,51 @@ static void checks_keys_together(void **state)
 	config_release(&c);
 }
 
+static void ecs_target_with(const char *option, const char *complaint)
+{
+	static const char *const options[] = {
+		"target.prod.type=ecs",
+		"target.prod.subnets=subnet-1",
+		"target.prod.security-groups=sg-1",
+		"target.prod.execution-role=role",
+	};
+	struct config c;
+	struct error err = ERROR_INIT;
+	int r;
+
+	config_init(&c);
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		assert_int_equal(config_set_option(&c, options[i], &err), 0);
+	assert_int_equal(config_set_option(&c, option, &err), 0);
+	r = config_check(&c, &err);
+	if (r != (complaint ? -ERR_INVALID : 0) ||
+	    (complaint && !strstr(err.msg, complaint)))
+		fail_msg("%s: %d %s", option, r, err.msg);
+	config_release(&c);
+}
+
+static void what_aws_would_refuse_is_found_before(void **state)
+{
+	(void)state;
+	ecs_target_with("target.prod.efs=", NULL);
+	ecs_target_with("target.prod.efs=fs-1:/data, fs-2:/b:fsap-3", NULL);
+	ecs_target_with("target.prod.efs=fs-1", "target.prod.efs");
+	ecs_target_with("target.prod.efs=fs-1:data", "target.prod.efs");
+	ecs_target_with("target.prod.efs=1:/data", "target.prod.efs");
+	ecs_target_with("target.prod.efs=fs-1:/a:ap", "target.prod.efs");
+	ecs_target_with("target.prod.efs=fs-1:/a,x", "target.prod.efs");
+	ecs_target_with("target.prod.name-prefix=acme-", NULL);
+	ecs_target_with("target.prod.name-prefix=-acme", "name-prefix");
+	ecs_target_with("target.prod.name-prefix=a_b", "name-prefix");
+	ecs_target_with("target.prod.subnets=1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g",
+			NULL);
+	ecs_target_with("target.prod.subnets=1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g,h",
+			"subnets");
+	ecs_target_with("target.prod.security-groups=1,2,3,4,5,6",
+			"security-groups");
+	ecs_target_with("target.prod.capacity=ec2", NULL);
+}
+
 static void assert_same_dump(const struct config *a, const struct config *b)
 {
 	auto_buf struct buf x = BUF_INIT(1 << 20);
@@ -381,6 +426,7 @@ int main(void)
 		cmocka_unit_test(first_address_replaces_the_default),
 		cmocka_unit_test(bounds_named_sections),
 		cmocka_unit_test(checks_keys_together),
+		cmocka_unit_test(what_aws_would_refuse_is_found_before),
 		cmocka_unit_test(children_read_what_was_dumped),
 		cmocka_unit_test(every_key_is_in_the_man_page),
 		cmocka_unit_test(the_man_page_has_no_other_keys),

@@ -224,6 +224,76 @@ static void a_clone_of_a_clone_is_the_same(void **state)
 	teardown(&f);
 }
 
+static void how_lines_are_cut_is_peoples(void **state)
+{
+	struct fixture f;
+	json_t *def;
+
+	(void)state;
+	setup(&f);
+	def = make(&f, "{\"taskDefinition\": {\"family\": \"f\","
+		       "\"containerDefinitions\": [{\"name\": \"web\","
+		       "\"logConfiguration\": {\"logDriver\": \"awslogs\","
+		       "\"options\": {\"awslogs-group\": \"/old\","
+		       "\"awslogs-multiline-pattern\": \"^[0-9]\","
+		       "\"mode\": \"non-blocking\","
+		       "\"max-buffer-size\": \"4m\"}}}]}}");
+	expect(json_at(container(def, 0), "logConfiguration", "options", NULL),
+	       "{\"awslogs-group\":\"/slipway/shop\","
+	       "\"awslogs-multiline-pattern\":\"^[0-9]\","
+	       "\"awslogs-region\":\"us-east-1\","
+	       "\"awslogs-stream-prefix\":\"web\","
+	       "\"max-buffer-size\":\"4m\",\"mode\":\"non-blocking\"}");
+	json_decref(def);
+	teardown(&f);
+}
+
+static void one_that_is_too_large_is_not_sent(void **state)
+{
+	auto_free char *arn = xcalloc(1, 1001);
+	struct fixture f;
+	json_t *made = NULL;
+	struct error err;
+
+	(void)state;
+	setup(&f);
+	memset(arn, 'a', 1000);
+	for (int i = 0; i < 70; i++)
+		json_array_append_new(
+			f.secrets,
+			json_pack("{s:s, s:s}", "name", "K", "valueFrom", arn));
+	assert_int_equal(ecs_taskdef_make(&f.d, NULL, &made, &err), -ERR_LIMIT);
+	assert_non_null(strstr(err.msg, "71 config vars"));
+	teardown(&f);
+}
+
+static void expect_port(const char *value, int want)
+{
+	auto_free char *text =
+		xasprintf("{\"containerDefinitions\": [{\"name\": \"web\", "
+			  "\"environment\": [{\"name\": \"PORT\", \"value\": "
+			  "\"%s\"}]}]}",
+			  value);
+	json_auto_t *def = NULL;
+	struct error err;
+
+	assert_int_equal(json_parse(slice_str(text), "d", &def, &err), 0);
+	assert_int_equal(ecs_taskdef_port(def, "web"), want);
+}
+
+static void a_port_is_what_port_says(void **state)
+{
+	(void)state;
+	expect_port("3000", 3000);
+	expect_port("65535", 65535);
+	expect_port("65536", 0);
+	expect_port("-1", 0);
+	expect_port("3000x", 0);
+	expect_port("300000", 0);
+	expect_port("", 0);
+	assert_int_equal(ecs_taskdef_port(NULL, "web"), 0);
+}
+
 static void
 the_container_is_the_one_of_the_process_or_the_only_one(void **state)
 {
@@ -293,6 +363,11 @@ static void architecture_capacity_and_role_are_as_set(void **state)
 	(void)state;
 	setup(&f);
 	set(&f, "architecture", "arm64");
+	set(&f, "capacity", "FARGATE_SPOT");
+	def = make(&f, NULL);
+	expect(json_object_get(def, "requiresCompatibilities"),
+	       "[\"FARGATE\"]");
+	json_decref(def);
 	set(&f, "capacity", "ec2");
 	set(&f, "task-role", "arn:aws:iam::1:role/shop");
 	f.d.port = 0;
@@ -405,6 +480,9 @@ int main(void)
 		cmocka_unit_test(names_are_made_of_app_process_and_settings),
 		cmocka_unit_test(a_token_tells_its_parts_apart),
 		cmocka_unit_test(tags_tell_whose_it_is_and_of_which_release),
+		cmocka_unit_test(how_lines_are_cut_is_peoples),
+		cmocka_unit_test(one_that_is_too_large_is_not_sent),
+		cmocka_unit_test(a_port_is_what_port_says),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

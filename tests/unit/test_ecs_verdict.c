@@ -27,7 +27,6 @@ static json_t *parse(const char *text)
 struct row {
 	const char *what;
 	const char *deployments;
-	bool was_seen;
 	int64_t age_ms;
 	enum ecs_verdict verdict;
 };
@@ -48,48 +47,54 @@ static const struct row rows[] = {
 	{ "just started",
 	  D("2", "PRIMARY", "IN_PROGRESS", "") "," D("1", "ACTIVE", "COMPLETED",
 						     ""),
-	  false, 0, ECS_IN_PROGRESS },
-	{ "complete", D("2", "PRIMARY", "COMPLETED", ""), true, 60000,
+	  0, ECS_IN_PROGRESS },
+	{ "complete", D("2", "PRIMARY", "COMPLETED", ""), 60000, ECS_COMPLETE },
+	{ "complete at first sight", D("2", "PRIMARY", "COMPLETED", ""), 0,
 	  ECS_COMPLETE },
-	{ "complete at first sight", D("2", "PRIMARY", "COMPLETED", ""), false,
-	  0, ECS_COMPLETE },
 	{ "the breaker, with nothing to go back to",
 	  D("2", "PRIMARY", "FAILED",
 	    "ECS deployment circuit breaker: tasks failed to start."),
-	  true, 60000, ECS_FAILED },
-	{ "a description from before", D("1", "PRIMARY", "COMPLETED", ""),
-	  false, 2000, ECS_IN_PROGRESS },
+	  60000, ECS_FAILED },
+	{ "a description from before", D("1", "PRIMARY", "COMPLETED", ""), 2000,
+	  ECS_IN_PROGRESS },
 	{ "ours was there and is not any more",
-	  D("1", "PRIMARY", "COMPLETED", ""), true, 2000, ECS_ROLLED_BACK },
+	  D("1", "PRIMARY", "COMPLETED", ""), 40000, ECS_ROLLED_BACK },
 	{ "never seen, too late for lag", D("1", "PRIMARY", "COMPLETED", ""),
-	  false, 60000, ECS_ROLLED_BACK },
+	  60000, ECS_ROLLED_BACK },
 	{ "the breaker goes back",
 	  D("1", "PRIMARY", "IN_PROGRESS", GOES_BACK) "," D(
 		  "2", "ACTIVE", "FAILED",
 		  "ECS deployment circuit breaker: tasks failed to start."),
-	  true, 60000, ECS_ROLLED_BACK },
+	  60000, ECS_ROLLED_BACK },
 	{ "the breaker goes back, ours never seen",
-	  D("1", "PRIMARY", "IN_PROGRESS", GOES_BACK), false, 1000,
-	  ECS_ROLLED_BACK },
+	  D("1", "PRIMARY", "IN_PROGRESS", GOES_BACK), 40000, ECS_ROLLED_BACK },
+	{ "what was there before goes back still, ours is not known yet",
+	  D("1", "PRIMARY", "IN_PROGRESS", GOES_BACK), 1000, ECS_IN_PROGRESS },
 	{ "stopped by hand with a rollback",
 	  D("1", "PRIMARY", "IN_PROGRESS",
 	    "ECS deployment stopped by user: rolling back to deploymentId "
 	    "ecs-svc/1") "," D("2", "DRAINING", "FAILED", ""),
-	  true, 60000, ECS_ROLLED_BACK },
+	  60000, ECS_ROLLED_BACK },
 	{ "a rollback that is over",
 	  D("1", "PRIMARY", "COMPLETED", "ECS deployment ecs-svc/1 completed."),
-	  true, 90000, ECS_ROLLED_BACK },
+	  90000, ECS_ROLLED_BACK },
+	{ "the breaker has failed ours, and is about to go back",
+	  D("2", "PRIMARY", "FAILED", GOES_BACK), 60000, ECS_ROLLED_BACK },
+	{ "the breaker goes back to another one than the last",
+	  D("0", "PRIMARY", "IN_PROGRESS", "") "," D("2", "ACTIVE", "FAILED",
+						     GOES_BACK),
+	  60000, ECS_ROLLED_BACK },
 	{ "somebody deployed meanwhile",
 	  D("3", "PRIMARY", "IN_PROGRESS", "") "," D("2", "ACTIVE",
 						     "IN_PROGRESS", ""),
-	  true, 9000, ECS_SUPERSEDED },
+	  9000, ECS_SUPERSEDED },
 	{ "somebody deployed, ours is gone", D("3", "PRIMARY", "COMPLETED", ""),
-	  true, 9000, ECS_SUPERSEDED },
+	  9000, ECS_SUPERSEDED },
 	{ "somebody deployed before we looked",
-	  D("3", "PRIMARY", "COMPLETED", ""), false, 500, ECS_SUPERSEDED },
-	{ "no deployments yet", "", false, 500, ECS_IN_PROGRESS },
-	{ "a state that nobody knows", D("2", "PRIMARY", "PENDING", ""), true,
-	  500, ECS_IN_PROGRESS },
+	  D("3", "PRIMARY", "COMPLETED", ""), 500, ECS_SUPERSEDED },
+	{ "no deployments yet", "", 500, ECS_IN_PROGRESS },
+	{ "a state that nobody knows", D("2", "PRIMARY", "PENDING", ""), 500,
+	  ECS_IN_PROGRESS },
 };
 
 static void a_rollout_is_judged_by_the_id_of_its_deployment(void **state)
@@ -107,7 +112,7 @@ static void a_rollout_is_judged_by_the_id_of_its_deployment(void **state)
 		struct ecs_state s;
 
 		w.age_ms = rows[i].age_ms;
-		ecs_judge(service, &w, rows[i].was_seen, &s);
+		ecs_judge(service, &w, &s);
 		if (s.verdict != rows[i].verdict)
 			fail_msg("%s: %d instead of %d", rows[i].what,
 				 s.verdict, rows[i].verdict);
@@ -123,7 +128,7 @@ static void tasks_and_reason_are_those_of_the_primary_deployment(void **state)
 	struct ecs_state s;
 
 	(void)state;
-	ecs_judge(service, &w, false, &s);
+	ecs_judge(service, &w, &s);
 	assert_true(s.is_seen);
 	assert_int_equal(s.desired, 2);
 	assert_int_equal(s.running, 1);
@@ -142,7 +147,7 @@ static void a_service_that_drains_is_deleted(void **state)
 	struct ecs_state s;
 
 	(void)state;
-	ecs_judge(service, &w, true, &s);
+	ecs_judge(service, &w, &s);
 	assert_int_equal(s.verdict, ECS_DELETED);
 }
 
@@ -158,10 +163,10 @@ static void without_a_rollout_state_the_running_tasks_decide(void **state)
 	struct ecs_state s;
 
 	(void)state;
-	ecs_judge(service, &w, true, &s);
+	ecs_judge(service, &w, &s);
 	assert_int_equal(s.verdict, ECS_IN_PROGRESS);
 	json_object_set_new(d, "runningCount", json_integer(2));
-	ecs_judge(service, &w, true, &s);
+	ecs_judge(service, &w, &s);
 	assert_int_equal(s.verdict, ECS_COMPLETE);
 }
 
@@ -178,7 +183,7 @@ static void nonsense_is_never_complete(void **state)
 		json_auto_t *service = parse(docs[i]);
 		struct ecs_state s;
 
-		ecs_judge(service, &w, false, &s);
+		ecs_judge(service, &w, &s);
 		assert_int_not_equal(s.verdict, ECS_COMPLETE);
 		assert_null(ecs_completed(service));
 	}

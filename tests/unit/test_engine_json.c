@@ -238,13 +238,15 @@ static void expect_image(const char *text, bool has_healthcheck,
 
 static void images_are_described(void **state)
 {
-	json_auto_t *d = doc("{\"Id\":\"sha256:9\",\"Size\":5000000000}");
+	json_auto_t *d = doc("{\"Id\":\"sha256:9\",\"Size\":5000000000,"
+			     "\"Architecture\":\"arm64\"}");
 	struct image_info info;
 
 	(void)state;
 	image_info_from_json(d, &info);
 	assert_string_equal(info.id, "sha256:9");
 	assert_int_equal(info.size, 5000000000);
+	assert_string_equal(info.architecture, "arm64");
 	image_info_release(&info);
 	expect_image("{\"Config\":{\"Cmd\":[\"a\"],\"Healthcheck\":{\"Test\":["
 		     "\"CMD\",\"x\"]},\"ExposedPorts\":{\"8080/tcp\":{}}}}",

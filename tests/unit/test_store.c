@@ -1196,26 +1196,39 @@ static void urls_leave_the_usual_port_out(void **state)
 	config_release(&c);
 }
 
+static void expect_url(const struct config *c, const char *target,
+		       const char *want)
+{
+	char *url = app_url(c, target, "shop");
+
+	assert_string_equal(url, want);
+	free(url);
+}
+
 static void urls_are_those_of_the_target(void **state)
 {
+	static const char *const keys[][2] = {
+		{ "router.domain", "example.com" },
+		{ "target.prod.type", "ecs" },
+		{ "target.prod.domain", "apps.example.com" },
+		{ "target.blue.type", "docker" },
+	};
 	struct config c;
-	char *url;
 
 	(void)state;
 	config_init(&c);
-	assert_int_equal(config_set(&c, "target.prod.type", "ecs", &err), 0);
-	assert_int_equal(
-		config_set(&c, "target.prod.domain", "apps.example.com", &err),
-		0);
-	url = app_url(&c, "prod", "shop");
-	assert_string_equal(url, "");
-	free(url);
-	assert_int_equal(config_set(&c, "target.prod.listener",
-				    "arn:aws:elasticloadbalancing:x", &err),
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		assert_int_equal(config_set(&c, keys[i][0], keys[i][1], &err),
+				 0);
+	expect_url(&c, "prod", ""); /* nothing routes to it */
+	assert_int_equal(config_set(&c, "target.prod.listener", "arn", &err),
 			 0);
-	url = app_url(&c, "prod", "shop");
-	assert_string_equal(url, "https://shop.apps.example.com");
-	free(url);
+	expect_url(&c, "prod", "https://shop.apps.example.com");
+	assert_int_equal(config_set(&c, "target.prod.scheme", "http", &err), 0);
+	expect_url(&c, "prod", "http://shop.apps.example.com");
+	expect_url(&c, "blue", "http://shop.example.com:8080");
+	expect_url(&c, "local", "http://shop.example.com:8080");
+	expect_url(&c, "gone", "http://shop.example.com:8080");
 	config_release(&c);
 }
 

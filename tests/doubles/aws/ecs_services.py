@@ -193,7 +193,10 @@ class Services:
     def DeleteService(self, params, request):
         cluster = self.cluster_name(params)
         with self.lock:
-            service = self.active_service(cluster, params["service"])
+            service = self.find_service(cluster, params["service"])
+            if service.status == "INACTIVE":
+                raise AwsError("ServiceNotFoundException",
+                               "Service not found.")
             if service.desired > 0 and not params.get("force"):
                 raise invalid("The service cannot be stopped while it is "
                               "scaled above 0.")

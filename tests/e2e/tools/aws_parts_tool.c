@@ -67,13 +67,20 @@ static int publish(struct aws *a, char **argv, struct error *err)
 					      .busy = on_text,
 					      .is_canceled = is_canceled,
 					      .ctx = &until };
-	const struct ecs_publication what = { argv[0], argv[1],
-					      number(argv[2]) };
+	json_auto_t *tags = json_array();
+	struct ecr_repository repository = { NULL, NULL };
+	struct ecs_publication what = { .repository = argv[0],
+					.image = argv[1],
+					.version = number(argv[2]) };
 	struct engine *engine = NULL;
 	int r = engine_open(url, &engine, err);
 
 	if (r == 0)
+		r = ecr_ensure_repository(a, argv[0], tags, &repository, err);
+	what.uri = repository.uri;
+	if (r == 0)
 		r = ecs_publish(a, engine, &what, &report, &image, err);
+	ecr_repository_release(&repository);
 	if (r == 0)
 		printf("image %s\n", image);
 	engine_close(engine);
@@ -82,8 +89,13 @@ static int publish(struct aws *a, char **argv, struct error *err)
 
 static int retain(struct aws *a, char **argv, struct error *err)
 {
-	int r = ecr_retain(a, argv[0], (const char *const *)argv + 2,
-			   number(argv[1]), err);
+	const struct ecr_retention rule = {
+		.keep = (const char *const *)argv + 2,
+		.min_age_s = number(argv[1]),
+		.is_ours = ecs_is_image_tag,
+		.with_untagged = true,
+	};
+	int r = ecr_retain(a, argv[0], &rule, err);
 
 	if (r >= 0)
 		printf("deleted %d\n", r);
@@ -91,6 +103,13 @@ static int retain(struct aws *a, char **argv, struct error *err)
 }
 
 /* ---- logs ---- */
+
+static int ensure_group(struct aws *a, char **argv, struct error *err)
+{
+	json_auto_t *tags = json_pack("{s:s}", "made-by", "tests");
+
+	return cloudwatch_ensure_group(a, argv[0], number(argv[1]), tags, err);
+}
 
 static int on_event(void *ctx, const struct cloudwatch_event *e)
 {
@@ -156,13 +175,14 @@ static int logs(struct aws *a, int argc, char **argv, struct error *err)
 static int secret(struct aws *a, char **argv, struct error *err)
 {
 	json_auto_t *vars = json_loadf(stdin, 0, NULL);
+	json_auto_t *tags = json_array();
 	json_auto_t *list = NULL;
 	struct secret_version v = { .arn = NULL };
 	int r;
 
 	if (!vars)
 		return err_set(err, ERR_INVALID, "stdin: expected JSON");
-	r = secrets_publish(a, argv[0], argv[1], vars, &v, err);
+	r = secrets_publish(a, argv[0], argv[1], tags, vars, &v, err);
 	if (r == 0)
 		r = secrets_for_container(vars, &v, &list, err);
 	if (r == 0) {
@@ -184,8 +204,7 @@ static int run(struct aws *a, const char *name, int argc, char **argv,
 	if (strcmp(name, "delete-repository") == 0 && argc == 1)
 		return ecr_delete_repository(a, argv[0], err);
 	if (strcmp(name, "group") == 0 && argc == 2)
-		return cloudwatch_ensure_group(a, argv[0], number(argv[1]),
-					       err);
+		return ensure_group(a, argv, err);
 	if (strcmp(name, "history") == 0 && argc == 3)
 		return cloudwatch_history(a, argv[0], argv[1],
 					  (size_t)number(argv[2]), on_event,

@@ -17,6 +17,8 @@ import yaml
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+# Of ids whose form somebody looks at.
+ID_PREFIXES = {"AWS::EFS::FileSystem": "fs-", "AWS::EFS::AccessPoint": "fsap-"}
 PSEUDO = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT,
           "AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com",
           "AWS::NoValue": None}
@@ -408,7 +410,9 @@ class Stack:
             cluster = self.value(properties["ClusterName"])
             return cluster if not attribute else \
                 f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{cluster}"
-        return f"{name}.{attribute}" if attribute else f"id-of-{name}"
+        if attribute:
+            return f"{name}.{attribute}"
+        return ID_PREFIXES.get(resource["Type"], "") + f"id-of-{name}"
 
     def substitute(self, argument):
         text, own, _ = sub_parts(argument)

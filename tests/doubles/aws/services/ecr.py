@@ -22,6 +22,7 @@ class Repository:
         self.encryption = params.get("encryptionConfiguration",
                                      {"encryptionType": "AES256"})
         self.created = created
+        self.labels = params.get("tags", [])  # of the repository itself
         self.tags = {}        # image tag -> digest
         self.images = {}      # digest -> Image, in order of pushing
         self.lifecycle = None
@@ -173,6 +174,17 @@ class Ecr(Service):
                 found = [r for _, r in sorted(self.repositories.items())]
             return page("repositories", [self.shown(r) for r in found],
                         params)
+
+    def ListTagsForResource(self, params, request):
+        arn = params["resourceArn"]
+        with self.lock:
+            for repository in self.repositories.values():
+                if self.shown(repository)["repositoryArn"] == arn:
+                    return {"tags": repository.labels}
+        raise AwsError("RepositoryNotFoundException", "The repository with "
+                       f"name '{arn.partition('repository/')[2]}' does not "
+                       "exist in the registry with id "
+                       f"'{self.world.account}'")
 
     def DeleteRepository(self, params, request):
         with self.lock:

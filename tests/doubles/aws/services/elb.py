@@ -335,6 +335,7 @@ class Elb(Service):
                 raise AwsError("ResourceInUse", f"Target group '{arn}' is "
                                "currently in use by a listener or a rule")
             group = self.groups.pop(arn, None)
+            self.tags.pop(arn, None)
         for address, port in list(group.targets) if group else []:
             group.targets[(address, port)].gone.set()
         return {}
@@ -432,6 +433,7 @@ class Elb(Service):
                 raise AwsError("OperationNotPermitted",
                                "Default rule cannot be deleted")
             self.rules.remove(rule)
+            self.tags.pop(rule.arn, None)
         return {}
 
     def SetRulePriorities(self, params, request):
@@ -444,6 +446,14 @@ class Elb(Service):
             for rule, priority in pairs:
                 rule.priority = priority
             return {"Rules": [r.describe() for r in moving]}
+
+    def DescribeTags(self, params, request):
+        found = []
+        for arn in params["ResourceArns"]:
+            if arn not in self.tags:
+                self.group(arn)
+            found.append({"ResourceArn": arn, "Tags": self.tags[arn]})
+        return {"TagDescriptions": found}
 
     def AddTags(self, params, request):
         for arn in params["ResourceArns"]:

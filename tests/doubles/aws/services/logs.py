@@ -51,6 +51,7 @@ class Group:
         self.name = name
         self.created = created
         self.retention = None
+        self.tags = {}
         self.streams = {}
 
 
@@ -98,7 +99,16 @@ class Logs(Service):
                 raise AwsError("ResourceAlreadyExistsException",
                                "The specified log group already exists")
             self.groups[name] = Group(name, self.now_ms())
+            self.groups[name].tags = params.get("tags", {})
         return {}
+
+    def ListTagsForResource(self, params, request):
+        """By ARN, without the :* that DescribeLogGroups adds."""
+        prefix = self.world.arn("logs", "log-group:")
+        arn = params["resourceArn"]
+        with self.lock:
+            name = arn[len(prefix):] if arn.startswith(prefix) else ""
+            return {"tags": self.group(name).tags}
 
     def DeleteLogGroup(self, params, request):
         with self.lock:

@@ -189,6 +189,7 @@ class SecretsManager(Service):
         labels = params.get("VersionStages", [CURRENT])
         with self.lock:
             secret = self.find(params["SecretId"])
+            self.check_labels(secret, labels)
             self.add_version(secret, token, content, labels)
             return {"ARN": secret.arn, "Name": secret.name,
                     "VersionId": token, **self.staged(secret, token)}
@@ -224,11 +225,16 @@ class SecretsManager(Service):
                            f" {label} is currently attached to version "
                            f"{holder}, so you must explicitly reference that "
                            "version in RemoveFromVersionId.")
-        if len(secret.stages(target)) >= MAX_LABELS:
+        self.check_labels(secret, [label])
+        secret.label(label, target)
+
+    @staticmethod
+    def check_labels(secret, more):
+        """User guide, "Quotas": labels attached across all versions."""
+        if len({*secret.labels, *more}) > MAX_LABELS:
             raise AwsError("LimitExceededException", "The request failed "
                            "because it would exceed one of the Secrets "
                            "Manager quotas.")
-        secret.label(label, target)
 
     # ---- reading ----
 
