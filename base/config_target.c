@@ -5,6 +5,7 @@
 #include "base/config_keys.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/target_sizes.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -36,8 +37,10 @@ static const struct config_key keys[] = {
 	KEY("capacity", KIND_STRING, capacity, "fargate", 0, 0),
 	KEY("name-prefix", KIND_OPTIONAL, name_prefix, "", 0, 0),
 	CHOICE("architecture", architecture, "x86_64", "x86_64|arm64"),
-	KEY("cpu", KIND_COUNT, cpu, "256", 128, 196608),
-	KEY("memory", KIND_COUNT, memory, "512", 6, 1048576),
+	KEY("cpu", KIND_COUNT, cpu, "256", TARGET_CPU_MIN, TARGET_CPU_MAX),
+	KEY("memory", KIND_COUNT, memory, "512", TARGET_MEMORY_MIN,
+	    TARGET_MEMORY_MAX),
+	KEY("sizes", KIND_OPTIONAL, sizes, "", 0, 0),
 	KEY("execution-role", KIND_OPTIONAL, execution_role, "", 0, 0),
 	KEY("task-role", KIND_OPTIONAL, task_role, "", 0, 0),
 	KEY("port", KIND_COUNT, port, "5000", 1, 65535),
@@ -167,6 +170,8 @@ static int check_efs(const struct config_target *t, struct error *err)
 /* What AWS would refuse in the middle of the first deploy. */
 static int check_limits(const struct config_target *t, struct error *err)
 {
+	int r;
+
 	if (count_words(t->subnets) > SUBNETS_MAX)
 		return bad(t, "subnets", "ECS takes up to 16", err);
 	if (count_words(t->security_groups) > GROUPS_MAX)
@@ -180,6 +185,9 @@ static int check_limits(const struct config_target *t, struct error *err)
 	if (t->assign_public_ip && strcmp(t->capacity, "ec2") == 0)
 		return bad(t, "assign-public-ip",
 			   "tasks with capacity = ec2 cannot have one", err);
+	r = target_sizes_check(t->sizes, err);
+	if (r < 0)
+		return err_wrap(err, r, "target.%s.sizes", t->name);
 	return check_efs(t, err);
 }
 

@@ -35,6 +35,7 @@ struct config_target {
 	char *architecture; /* "x86_64", "arm64" */
 	int64_t cpu;	    /* units, 1024 = one CPU */
 	int64_t memory;	    /* MiB */
+	char *sizes;	    /* of some: target_sizes.h */
 	char *execution_role;
 	char *task_role;
 	int64_t port; /* of web, unless the image exposes a single one */

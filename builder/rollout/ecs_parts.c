@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/target_sizes.h"
 #include "builder/aws/aws.h"
 #include "builder/engine/image.h"
 #include "builder/rollout/ecs_name.h"
@@ -92,7 +93,7 @@ static const struct {
 	const char *keys;
 } blamed[] = {
 	{ "Cluster not found", "cluster" },
-	{ "No Fargate configuration exists", "cpu and .memory" },
+	{ "No Fargate configuration exists", "cpu, .memory and .sizes" },
 	{ "Error retrieving subnet information", "subnets" },
 	{ "Error retrieving security group information", "security-groups" },
 	{ "One or more listeners not found", "listener" },
@@ -193,7 +194,7 @@ int ecs_register(struct ecs *e, const struct ecs_registration *what,
 	json_auto_t *tags = ecs_tags(e->owner, app->id, type, version);
 	json_auto_t *input = NULL;
 	json_auto_t *reply = NULL;
-	const struct ecs_taskdef d = {
+	struct ecs_taskdef d = {
 		.target = e->section,
 		.family = family,
 		.container = type,
@@ -201,6 +202,8 @@ int ecs_register(struct ecs *e, const struct ecs_registration *what,
 		.command = (const char *const *)what->p->command,
 		.environment = environment,
 		.secrets = e->secrets,
+		.cpu = e->section->cpu,
+		.memory = e->section->memory,
 		.port = what->port,
 		.stop_timeout_s =
 			(int)(stop_s < STOP_S_MAX ? stop_s : STOP_S_MAX),
@@ -208,8 +211,11 @@ int ecs_register(struct ecs *e, const struct ecs_registration *what,
 		.log_group = group,
 		.tags = tags,
 	};
-	int r = ecs_taskdef_make(&d, what->base, &input, err);
+	int r;
 
+	target_sizes_find(e->section->sizes, app->name, type, &d.cpu,
+			  &d.memory);
+	r = ecs_taskdef_make(&d, what->base, &input, err);
 	if (r == 0)
 		r = ecs_call(e, "RegisterTaskDefinition", input, &reply, err);
 	if (r == 0)

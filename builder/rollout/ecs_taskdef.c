@@ -297,8 +297,8 @@ static void set_task(const struct ecs_taskdef *d, json_t *def)
 	bool is_arm = strcmp(t->architecture, "arm64") == 0;
 	json_t *platform = json_object_get(def, "runtimePlatform");
 
-	set_number(def, "cpu", t->cpu);
-	set_number(def, "memory", t->memory);
+	set_number(def, "cpu", d->cpu);
+	set_number(def, "memory", d->memory);
 	json_object_set_new(def, "networkMode", json_string("awsvpc"));
 	json_object_set_new(def, "executionRoleArn",
 			    json_string(t->execution_role));

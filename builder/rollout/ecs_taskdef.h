@@ -15,6 +15,7 @@
 #ifndef BUILDER_ROLLOUT_ECS_TASKDEF_H
 #define BUILDER_ROLLOUT_ECS_TASKDEF_H
 
+#include <stdint.h>
 #include <jansson.h>
 
 struct config_target;
@@ -30,6 +31,8 @@ struct ecs_taskdef {
 	const char *const *command; /* NULL = the image's */
 	const json_t *environment;  /* object of strings */
 	const json_t *secrets;	    /* secrets_for_container() */
+	int64_t cpu;		    /* units */
+	int64_t memory;		    /* MiB */
 	int port;		    /* 0 = it listens to none */
 	int stop_timeout_s;
 	const char *region;

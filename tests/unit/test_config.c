@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "base/target_sizes.h"
 
 #define MAN_PAGE "docs/man/slipway.conf.5"
 #define MAN_MAX	 (1 << 20)
@@ -280,6 +281,41 @@ static void what_aws_would_refuse_is_found_before(void **state)
 	ecs_target_with("target.prod.security-groups=1,2,3,4,5,6",
 			"security-groups");
 	ecs_target_with("target.prod.capacity=ec2", NULL);
+	ecs_target_with("target.prod.sizes=worker=1024:2048, a-b/web=512:1024",
+			NULL);
+	ecs_target_with("target.prod.sizes=worker=1024", "target.prod.sizes");
+	ecs_target_with("target.prod.sizes=worker=64:512", "worker=64:512");
+	ecs_target_with("target.prod.sizes=worker=256:512x", "sizes");
+	ecs_target_with("target.prod.sizes=worker=256:", "sizes");
+	ecs_target_with("target.prod.sizes=/web=256:512", "sizes");
+	ecs_target_with("target.prod.sizes=web/=256:512", "sizes");
+	ecs_target_with("target.prod.sizes=web", "sizes");
+}
+
+static void expect_size(const char *sizes, const char *app, const char *type,
+			int64_t want_cpu, int64_t want_memory)
+{
+	int64_t cpu = 256;
+	int64_t memory = 512;
+
+	target_sizes_find(sizes, app, type, &cpu, &memory);
+	assert_int_equal(cpu, want_cpu);
+	assert_int_equal(memory, want_memory);
+}
+
+static void an_apps_size_counts_more_than_its_types(void **state)
+{
+	static const char sizes[] =
+		"shop/web=512:1024 web=1024:2048,worker=2048:4096";
+
+	(void)state;
+	expect_size("", "shop", "web", 256, 512);
+	expect_size(sizes, "shop", "web", 512, 1024);
+	expect_size(sizes, "blog", "web", 1024, 2048);
+	expect_size(sizes, "blog", "worker", 2048, 4096);
+	expect_size(sizes, "blog", "clock", 256, 512);
+	expect_size("web=1024:2048,shop/web=512:1024", "shop", "web", 512,
+		    1024);
 }
 
 static void assert_same_dump(const struct config *a, const struct config *b)
@@ -427,6 +463,7 @@ int main(void)
 		cmocka_unit_test(bounds_named_sections),
 		cmocka_unit_test(checks_keys_together),
 		cmocka_unit_test(what_aws_would_refuse_is_found_before),
+		cmocka_unit_test(an_apps_size_counts_more_than_its_types),
 		cmocka_unit_test(children_read_what_was_dumped),
 		cmocka_unit_test(every_key_is_in_the_man_page),
 		cmocka_unit_test(the_man_page_has_no_other_keys),

@@ -50,6 +50,8 @@ static void setup(struct fixture *f)
 				     .image = IMAGE,
 				     .environment = f->environment,
 				     .secrets = f->secrets,
+				     .cpu = 256,
+				     .memory = 512,
 				     .port = 5000,
 				     .stop_timeout_s = 10,
 				     .region = "us-east-1",
