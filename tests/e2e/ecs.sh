@@ -215,6 +215,36 @@ test_expect_success 'AccessDenied is shown with the action to allow' '
 	contains "$TRASH/out" "ecs:RegisterTaskDefinition" && page_is twelve
 '
 
+balanced_on() { # PORT: where the load balancer looks for shop
+	told shop-web ".loadBalancers[0].containerPort == $1"
+}
+
+test_expect_success 'a release that fails on another port goes back to the old one' '
+	echo "EXPOSE 3000" >>"$TRASH/shop/Dockerfile" &&
+	procfile "web: exit 4" && commit shop bad-port &&
+	test_must_fail push shop main &&
+	contains "$TRASH/out" "web exited 4" "Going back to v" \
+		"web: back on shop-web:" "still live" &&
+	balanced_on 5000 && page_is twelve
+'
+
+test_expect_success 'one that works there is found there' '
+	procfile "$WEB" && commit shop port && push shop main &&
+	balanced_on 3000 && page_is port
+'
+
+test_expect_success 'how people tuned a service stays' '
+	ecs UpdateService "{\"cluster\": \"$CLUSTER\", \"service\":
+		\"shop-web\", \"deploymentConfiguration\":
+		{\"minimumHealthyPercent\": 50, \"maximumPercent\": 150},
+		\"desiredCount\": 2}" >"$TRASH/reply" &&
+	commit shop tuned && push shop main &&
+	told shop-web ".deploymentConfiguration | .minimumHealthyPercent == 50
+		and .maximumPercent == 150 and
+		.deploymentCircuitBreaker.rollback" &&
+	stable shop-web 2
+'
+
 test_expect_success 'a service that somebody deleted is made again' '
 	ecs DeleteService "{\"cluster\": \"$CLUSTER\", \"service\":
 		\"shop-web\", \"force\": true}" >"$TRASH/reply" &&
@@ -266,11 +296,17 @@ test_expect_success 'what people scaled to none stays at none' '
 '
 
 test_expect_success 'the load balancer hears of another health path' '
-	restart_server "${SERVER_OPTIONS[@]}" -o target.prod.health-path=/ready &&
+	restart_server "${SERVER_OPTIONS[@]}" -o target.prod.health-path=/ready \
+		-o target.prod.sizes=shop/web=512:1024 &&
 	commit shop ready && push shop main &&
 	aws_call elasticloadbalancing DescribeTargetGroups \
 		"{\"Names\": [\"shop-web\"]}" |
 		jq -e ".TargetGroups[0].HealthCheckPath == \"/ready\""
+'
+
+test_expect_success 'and its tasks have the size that is set for them' '
+	definition shop-web |
+		jq -e ".taskDefinition | .cpu == \"512\" and .memory == \"1024\""
 '
 
 test_expect_success 'a target group of somebody else is neither used nor removed' '

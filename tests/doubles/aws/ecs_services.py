@@ -68,10 +68,10 @@ class Services:
                     DEFAULT_DEPLOYMENT,
                     params.get("deploymentConfiguration", {})),
                 **{m: params[m] for m in KEPT if m in params}}
-            service.load_balancers = params.get("loadBalancers", [])
             service.grace = params.get("healthCheckGracePeriodSeconds", 0)
             self.tags[service.arn] = params.get("tags", [])
-            self.scheduler.deploy(service, definition.arn, self.config(params))
+            self.scheduler.deploy(service, definition.arn, self.config(params),
+                                  params.get("loadBalancers", []))
             self.scheduler.services.append(service)
             view = views.service_view(service)
             self.views.publish(service.arn, view)
@@ -159,16 +159,15 @@ class Services:
                 arn = self.usable_definition(params["taskDefinition"]).arn
             config = {**now.config,
                       **{m: params[m] for m in OF_DEPLOYMENT if m in params}}
-            balancers = params.get("loadBalancers", service.load_balancers)
+            balancers = params.get("loadBalancers", now.load_balancers)
             definition = self.definitions[arn]
             self.check_network(definition, config)
             self.check_load_balancers(definition, balancers)
             self.change_settings(service, params)
             if params.get("forceNewDeployment") or \
                (arn, config, balancers) != (now.definition_arn, now.config,
-                                            service.load_balancers):
-                service.load_balancers = balancers
-                self.scheduler.deploy(service, arn, config)
+                                            now.load_balancers):
+                self.scheduler.deploy(service, arn, config, balancers)
             view = views.service_view(service)
             return {"service": {**view, "tags": self.tags[service.arn]}}
 

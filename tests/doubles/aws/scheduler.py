@@ -26,10 +26,14 @@ DEPLOYMENTS_KEPT = 100      # records of service deployments
 
 
 class Deployment:
-    def __init__(self, definition_arn, config, now):
+    """What runs: of a service revision, its definition, network, capacity and
+    load balancers.  Going back to it goes back to all of them."""
+
+    def __init__(self, definition_arn, config, load_balancers, now):
         self.id = f"ecs-svc/{random.randrange(10 ** 18, 10 ** 19)}"
         self.definition_arn = definition_arn
         self.config = config            # launchType, network, …: as answered
+        self.load_balancers = load_balancers
         self.status = "PRIMARY"
         self.created = self.updated = now
         self.failed = 0
@@ -84,7 +88,6 @@ class ServiceState:
         self.token = None               # CreateService's clientToken
         self.status = "ACTIVE"
         self.settings = {}              # deploymentConfiguration, tags, …
-        self.load_balancers = []
         self.grace = 0
         self.deployments = []           # the primary is the first
         self.completed = None           # the last that was COMPLETED
@@ -196,10 +199,10 @@ class Scheduler:
 
     # ---- deployments ----
 
-    def deploy(self, service, definition_arn, config):
+    def deploy(self, service, definition_arn, config, load_balancers):
         """A new deployment takes the place of the one now going on."""
         now = self.now()
-        new = Deployment(definition_arn, config, now)
+        new = Deployment(definition_arn, config, load_balancers, now)
         source = None
         if service.deployments:
             old = service.primary
@@ -459,7 +462,7 @@ class Scheduler:
         task.deployment = deployment
         task.digests = deployment.digests
         task.config = deployment.config
-        task.load_balancers = service.load_balancers
+        task.load_balancers = deployment.load_balancers
         service.tasks.append(task)
         self.tasks[task.id] = task
         self.runner.launch(

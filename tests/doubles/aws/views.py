@@ -88,7 +88,7 @@ def service_view(service):
                             for d in service.deployments],
             "events": list(service.events),
             "createdAt": service.created,
-            "loadBalancers": service.load_balancers,
+            "loadBalancers": last.load_balancers,
             "serviceRegistries": [], "placementConstraints": [],
             "placementStrategy": [], "schedulingStrategy": "REPLICA",
             "deploymentController": {"type": "ECS"},
