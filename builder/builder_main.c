@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "builder/check.h"
 #include "builder/control/server.h"
-#include "builder/rollout/router_haproxy.h"
+#include "builder/rollout/router/haproxy.h"
 #include "builder/store/store.h"
 
 #include <getopt.h>

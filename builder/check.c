@@ -8,8 +8,8 @@
 #include "base/text.h"
 #include "builder/engine/engine.h"
 #include "builder/engine/image.h"
-#include "builder/rollout/ecs_check.h"
-#include "builder/rollout/router_haproxy.h"
+#include "builder/rollout/ecs/check.h"
+#include "builder/rollout/router/haproxy.h"
 #include "builder/store/store.h"
 
 #include <fcntl.h>

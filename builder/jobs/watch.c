@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "builder/engine/container.h"
 #include "builder/engine/engine.h"
-#include "builder/rollout/router_haproxy.h"
+#include "builder/rollout/router/haproxy.h"
 #include "builder/rollout/target.h"
 #include "builder/rollout/targets.h"
 #include "builder/store/store.h"

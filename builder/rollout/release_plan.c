@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "builder/rollout/router.h"
+#include "builder/rollout/router/router.h"
 
 #include <string.h>
 

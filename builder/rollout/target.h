@@ -1,6 +1,6 @@
 /*
  * builder/rollout/target.h - the interface that a place to run apps
- * implements: the local engine (target_docker.h) and ECS (target_ecs.h).
+ * implements: the local engine (docker/target.h) and ECS (ecs/target.h).
  *
  * Runs in workers; blocks.
  */

@@ -5,8 +5,8 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "builder/engine/engine.h"
-#include "builder/rollout/target_docker.h"
-#include "builder/rollout/target_ecs.h"
+#include "builder/rollout/docker/target.h"
+#include "builder/rollout/ecs/target.h"
 #include "builder/store/store.h"
 
 #include <string.h>

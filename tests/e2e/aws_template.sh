@@ -172,8 +172,8 @@ test_expect_success 'the policy allows what the code calls, and no more' '
 '
 
 test_expect_success 'calls are found, also through functions, and compared' '
-	mkdir -p "$TRASH/rollout" &&
-	cat >"$TRASH/rollout/target_ecs.c" <<-END &&
+	mkdir -p "$TRASH/rollout/ecs" &&
+	cat >"$TRASH/rollout/ecs/target.c" <<-END &&
 	static int call(struct ecs *e, const char *operation, struct error *err)
 	{
 		/* aws_call(a, AWS_ECS, "Never", in, &out, err) */
@@ -196,15 +196,15 @@ test_expect_success 'calls are found, also through functions, and compared' '
 				err);
 	}
 	END
-	policy actions "$TRASH/rollout/target_ecs.c" >"$TRASH/out" &&
+	policy actions "$TRASH/rollout/ecs/target.c" >"$TRASH/out" &&
 	grep -v "^ecr:" "$TRASH/out" >"$TRASH/calls" &&
 	printf "%s\n" ecs:CreateService ecs:TagResource ecs:UpdateService \
 		logs:CreateLogGroup logs:CreateLogStream logs:TagResource |
 		diff - "$TRASH/calls" &&
-	test_must_fail policy code $POLICY "$TRASH/rollout/target_ecs.c" \
+	test_must_fail policy code $POLICY "$TRASH/rollout/ecs/target.c" \
 		>"$TRASH/out" &&
 	contains "$TRASH/out" "ecs:DeleteService is allowed for nothing" \
-		"lacks logs:CreateLogStream, which $TRASH/rollout/target_ecs.c"
+		"lacks logs:CreateLogStream, which $TRASH/rollout/ecs/target.c"
 '
 
 test_done

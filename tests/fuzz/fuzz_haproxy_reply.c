@@ -1,12 +1,13 @@
-/* builder/rollout/haproxy_client.h and haproxy_plan.h: what HAProxy says. */
+/* builder/rollout/router/haproxy_client.h and haproxy_plan.h: what HAProxy
+ * says. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "builder/rollout/haproxy_client.h"
-#include "builder/rollout/haproxy_plan.h"
+#include "builder/rollout/router/haproxy_client.h"
+#include "builder/rollout/router/haproxy_plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

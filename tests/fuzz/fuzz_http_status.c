@@ -1,10 +1,11 @@
-/* builder/rollout/probe.h and log_stamp.h: bytes from apps and from /proc. */
+/* builder/rollout/docker/probe.h and log_stamp.h: bytes from apps and from
+ * /proc. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "builder/rollout/docker/probe.h"
 #include "builder/rollout/log_stamp.h"
-#include "builder/rollout/probe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -22,7 +22,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "builder/aws/aws.h"
-#include "builder/rollout/ecs_target.h"
+#include "builder/rollout/ecs/ecs.h"
 #include "builder/store/store.h"
 
 /* ---- a scripted client in the place of builder/aws/aws.c ---- */

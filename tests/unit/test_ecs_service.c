@@ -1,13 +1,13 @@
-/* builder/rollout/ecs_service.h and ecs_back.h: services made, changed and
+/* builder/rollout/ecs/service.h and ecs/back.h: services made, changed and
  * taken back, against scripted replies: what the double does not do at will. */
 #include "tests/unit/ecs_script.h"
 
 #include <unistd.h>
 
-#include "builder/rollout/ecs_back.h"
-#include "builder/rollout/ecs_describe.h"
-#include "builder/rollout/ecs_roll.h"
-#include "builder/rollout/ecs_service.h"
+#include "builder/rollout/ecs/back.h"
+#include "builder/rollout/ecs/describe.h"
+#include "builder/rollout/ecs/roll.h"
+#include "builder/rollout/ecs/service.h"
 #include "builder/store/app_lock.h"
 
 /* ---- a service is changed ---- */

@@ -1,12 +1,12 @@
-/* builder/rollout/ecs_elb.h, ecs_cleaning.h, ecs_vars.h and what `ps` and the
+/* builder/rollout/ecs/elb.h, ecs/cleaning.h, ecs/vars.h and what `ps` and the
  * release phase ask, against scripted replies: what the double does not do at
  * will. */
 #include "tests/unit/ecs_script.h"
 
-#include "builder/rollout/ecs_cleaning.h"
-#include "builder/rollout/ecs_describe.h"
-#include "builder/rollout/ecs_elb.h"
-#include "builder/rollout/ecs_vars.h"
+#include "builder/rollout/ecs/cleaning.h"
+#include "builder/rollout/ecs/describe.h"
+#include "builder/rollout/ecs/elb.h"
+#include "builder/rollout/ecs/vars.h"
 
 /* ---- the load balancer ---- */
 

@@ -1,4 +1,4 @@
-/* builder/rollout/ecs_taskdef.h and ecs_name.h: what is asked of ECS. */
+/* builder/rollout/ecs/taskdef.h and ecs/name.h: what is asked of ECS. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +11,8 @@
 #include "base/config_target.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "builder/rollout/ecs_name.h"
-#include "builder/rollout/ecs_taskdef.h"
+#include "builder/rollout/ecs/name.h"
+#include "builder/rollout/ecs/taskdef.h"
 
 #define IMAGE                                                                  \
 	"123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway/shop@sha256:aa"

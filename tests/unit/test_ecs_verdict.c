@@ -1,4 +1,4 @@
-/* builder/rollout/ecs_verdict.h: replies of ECS, and what they mean. */
+/* builder/rollout/ecs/verdict.h: replies of ECS, and what they mean. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "builder/rollout/ecs_verdict.h"
+#include "builder/rollout/ecs/verdict.h"
 
 static json_t *parse(const char *text)
 {

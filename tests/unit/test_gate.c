@@ -18,8 +18,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "builder/rollout/docker/probe.h"
 #include "builder/rollout/log_stamp.h"
-#include "builder/rollout/probe.h"
 #include "builder/rollout/release_plan.h"
 
 /* ---- status line ---- */

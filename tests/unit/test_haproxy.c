@@ -10,9 +10,9 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/error.h"
-#include "builder/rollout/haproxy_client.h"
-#include "builder/rollout/haproxy_plan.h"
-#include "builder/rollout/router_haproxy.h"
+#include "builder/rollout/router/haproxy.h"
+#include "builder/rollout/router/haproxy_client.h"
+#include "builder/rollout/router/haproxy_plan.h"
 
 #define CONFIG_MAX (1 << 20)
 

@@ -25,8 +25,8 @@
 #include "builder/aws/ecr.h"
 #include "builder/aws/secrets.h"
 #include "builder/engine/engine.h"
-#include "builder/rollout/ecs_logs.h"
-#include "builder/rollout/ecs_publish.h"
+#include "builder/rollout/ecs/logs.h"
+#include "builder/rollout/ecs/publish.h"
 #include "builder/rollout/target.h"
 
 #include <stdio.h>

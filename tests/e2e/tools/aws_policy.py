@@ -8,7 +8,7 @@
 
 An action that the code uses and the policy lacks is an error.  One that the
 policy has for nothing is one as soon as the code is whole: when
-builder/rollout/target_ecs.c is among the sources.
+builder/rollout/ecs/target.c is among the sources.
 """
 import json
 import os
@@ -295,7 +295,7 @@ def check_code(policy, paths):
     allowed = set(actions_of(policy))
     for action in sorted(set(wanted) - allowed):
         yield f"lacks {action}, which {wanted[action]} needs"
-    whole = any(p.endswith("rollout/target_ecs.c") for p in paths)
+    whole = any(p.endswith("rollout/ecs/target.c") for p in paths)
     for action in sorted(allowed - set(wanted)):
         if whole:
             yield f"{action} is allowed for nothing"

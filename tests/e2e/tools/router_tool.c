@@ -1,5 +1,5 @@
 /*
- * Drives the router (builder/rollout/router.h) from tests:
+ * Drives the router (builder/rollout/router/router.h) from tests:
  *
  *   router_tool DATA LISTEN MAX-APPS config [--as-root]
  *   router_tool DATA LISTEN MAX-APPS write [--as-root]
@@ -15,8 +15,8 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/error.h"
-#include "builder/rollout/router.h"
-#include "builder/rollout/router_haproxy.h"
+#include "builder/rollout/router/haproxy.h"
+#include "builder/rollout/router/router.h"
 
 #include <inttypes.h>
 #include <stdio.h>
