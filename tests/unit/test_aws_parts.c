@@ -1,19 +1,7 @@
 /* builder/aws/ecr.h, cloudwatch_logs.h, secrets.h against scripted replies:
  * what the double of AWS does not do at will. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "tests/unit/aws_script.h"
 
-#include "base/buf.h"
-#include "base/cleanup.h"
-#include "base/error.h"
-#include "base/json.h"
-#include "builder/aws/aws.h"
 #include "builder/aws/cloudwatch_logs.h"
 #include "builder/aws/ecr.h"
 #include "builder/aws/secrets.h"
@@ -22,73 +10,6 @@
 #define DA   D("aaaaaaaa")
 #define DB   D("bbbbbbbb")
 #define DC   D("cccccccc")
-
-/* ---- a scripted client in the place of builder/aws/aws.c ---- */
-
-struct step {
-	const char *operation;
-	const char *input; /* members that it must have; NULL = any */
-	const char *reply; /* JSON with ' for ", or an error's code */
-};
-
-static struct aws *const client = (struct aws *)&(char){ 0 };
-static const struct step *script;
-static const char *failure;
-
-static json_t *doc(const char *text)
-{
-	auto_free char *copy = xstrdup(text);
-	json_error_t e;
-	json_t *d;
-
-	for (char *p = copy; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	d = json_loads(copy, 0, &e);
-	if (!d)
-		fail_msg("bad test document: %s in %s", e.text, copy);
-	return d;
-}
-
-static void check_input(const json_t *input, const char *expected)
-{
-	json_auto_t *wanted = doc(expected);
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(wanted, key, value)
-	{
-		json_t *given = json_object_get(input, key);
-
-		if (json_is_null(value) ? given != NULL
-					: !json_equal(given, value))
-			fail_msg("%s: %s is not as in %s", script->operation,
-				 key, expected);
-	}
-}
-
-int aws_call(struct aws *a, enum aws_service service, const char *operation,
-	     const json_t *input, json_t **ret_output, struct error *err)
-{
-	(void)a;
-	(void)service;
-	if (!script->operation)
-		fail_msg("unexpected %s", operation);
-	assert_string_equal(operation, script->operation);
-	if (script->input)
-		check_input(input, script->input);
-	failure = script->reply;
-	if (script++->reply[0] != '{')
-		return err_set(err, ERR_PEER, "%s: %s", operation, failure);
-	*ret_output = doc(failure);
-	return 0;
-}
-
-bool aws_failed_with(const struct aws *a, const char *code)
-{
-	(void)a;
-	return strcmp(failure, code) == 0;
-}
 
 static void script_ended(void)
 {

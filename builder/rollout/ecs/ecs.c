@@ -61,28 +61,35 @@ bool ecs_is_passing(int r)
 
 /* ---- transcript ---- */
 
-void ecs_detail(const struct ecs *e, const char *fmt, ...)
+static void tell(const struct ecs *e, void (*say)(void *ctx, const char *line),
+		 const char *fmt, va_list ap)
 {
 	auto_buf struct buf line = BUF_INIT(LINE_MAX_BYTES);
+
+	buf_vaddf(&line, fmt, ap);
+	say(e->report->ctx, buf_str(&line));
+}
+
+void ecs_detail(const struct ecs *e, const char *fmt, ...)
+{
 	va_list ap;
 
+	if (!e->report)
+		return;
 	va_start(ap, fmt);
-	buf_vaddf(&line, fmt, ap);
+	tell(e, e->report->detail, fmt, ap);
 	va_end(ap);
-	if (e->report)
-		e->report->detail(e->report->ctx, buf_str(&line));
 }
 
 void ecs_complain(const struct ecs *e, const char *fmt, ...)
 {
-	auto_buf struct buf line = BUF_INIT(LINE_MAX_BYTES);
 	va_list ap;
 
+	if (!e->report)
+		return;
 	va_start(ap, fmt);
-	buf_vaddf(&line, fmt, ap);
+	tell(e, e->report->error, fmt, ap);
 	va_end(ap);
-	if (e->report)
-		e->report->error(e->report->ctx, buf_str(&line));
 }
 
 /* ---- calls ---- */
