@@ -63,21 +63,13 @@ static size_t on_read(char *data, size_t size, size_t count, void *ctx)
 	return (size_t)n;
 }
 
-static long status_of(const struct build *b)
-{
-	long status = 0;
-
-	curl_easy_getinfo(b->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status;
-}
-
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
 	struct build *b = ctx;
 	struct slice piece = { data, size * count };
 
 	b->heard_ms = clock_ms();
-	if (status_of(b) != 200)
+	if (http_status(b->easy) != 200)
 		buf_add(&b->refusal, piece.ptr, piece.len);
 	else
 		build_reply_feed(&b->reply, piece);
@@ -250,7 +242,7 @@ static int failure_error(struct build *b, struct slice text, bool is_refusal,
 	if (cause == BUILD_CAUSE_DISK)
 		return err_set(err, ERR_LIMIT, "%s", buf_str(&message));
 	if (is_refusal && cause == BUILD_CAUSE_OTHER)
-		return http_status_error(status_of(b), text, err);
+		return http_status_error(http_status(b->easy), text, err);
 	if (cause != BUILD_CAUSE_DOCKERFILE &&
 	    cause != BUILD_CAUSE_NO_DOCKERFILE && !is_refusal)
 		build_reply_failed_step(&b->reply, b->ret);
@@ -306,7 +298,7 @@ static int conclude(struct build *b, CURLcode code, struct error *err)
 				     err);
 	if (code != CURLE_OK)
 		return http_curl_error(b->engine, b->easy, code, err);
-	if (status_of(b) == 200)
+	if (http_status(b->easy) == 200)
 		return succeed(b, err);
 	refusal = refusal_text(b);
 	return failure_error(b, slice_str(refusal), true, err);

@@ -26,14 +26,6 @@ struct request {
 	bool is_stopped; /* the sink had enough */
 };
 
-static long status_of(const struct request *q)
-{
-	long status = 0;
-
-	curl_easy_getinfo(q->engine->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status;
-}
-
 static bool is_success(long status)
 {
 	return (status >= 200 && status < 300) || status == 304;
@@ -44,7 +36,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 	struct request *q = ctx;
 	size_t len = size * count;
 
-	if (!is_success(status_of(q))) {
+	if (!is_success(http_status(q->engine->easy))) {
 		buf_add(&q->refusal, data, len);
 		return len;
 	}
@@ -101,9 +93,9 @@ static int perform(struct request *q, const char *method, const char *path,
 			    REPLY_MAX);
 	else if (code != CURLE_OK)
 		r = http_curl_error(q->engine, easy, code, err);
-	else if (!is_success(status_of(q)))
-		r = http_status_error(status_of(q), buf_slice(&q->refusal),
-				      err);
+	else if (!is_success(http_status(q->engine->easy)))
+		r = http_status_error(http_status(q->engine->easy),
+				      buf_slice(&q->refusal), err);
 	/* The handle must not keep pointers to what ends here. */
 	curl_easy_reset(easy);
 	curl_slist_free_all(headers);
@@ -244,9 +236,9 @@ static int ping_engine(struct engine *e, struct ping *ping, struct error *err)
 	code = curl_easy_perform(e->easy);
 	if (code != CURLE_OK)
 		r = http_curl_error(e, e->easy, code, err);
-	else if (!is_success(status_of(&q)))
-		r = http_status_error(status_of(&q), buf_slice(&q.refusal),
-				      err);
+	else if (!is_success(http_status(q.engine->easy)))
+		r = http_status_error(http_status(q.engine->easy),
+				      buf_slice(&q.refusal), err);
 	curl_easy_reset(e->easy);
 	buf_release(&q.reply);
 	buf_release(&q.refusal);

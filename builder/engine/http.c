@@ -100,6 +100,14 @@ static int connect_error(const struct engine *e, int sys, struct error *err)
 	}
 }
 
+long http_status(CURL *easy)
+{
+	long status = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
 int http_curl_error(const struct engine *e, CURL *easy, CURLcode code,
 		    struct error *err)
 {

@@ -27,6 +27,9 @@ int http_prepare(struct engine *e, CURL *easy, const char *path,
 		 struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
+/* Of the reply that came, or is coming, on this handle; 0 = none yet. */
+long http_status(CURL *easy) __attribute__((nonnull));
+
 /* A transfer that ended with `code` instead of a reply, as an error. */
 int http_curl_error(const struct engine *e, CURL *easy, CURLcode code,
 		    struct error *err)

@@ -32,21 +32,13 @@ struct pushing {
 	bool is_idle;
 };
 
-static long status_of(const struct pushing *p)
-{
-	long status = 0;
-
-	curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status;
-}
-
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
 	struct pushing *p = ctx;
 	struct slice piece = { data, size * count };
 
 	p->heard_ms = clock_ms();
-	if (status_of(p) != 200)
+	if (http_status(p->easy) != 200)
 		buf_add(&p->refusal, piece.ptr, piece.len);
 	else
 		push_reply_feed(&p->reply, piece);
@@ -141,9 +133,9 @@ static int outcome(struct engine *e, struct pushing *p, CURLcode code,
 	}
 	if (code != CURLE_OK)
 		return http_curl_error(e, p->easy, code, err);
-	if (status_of(p) != 200)
-		return http_status_error(status_of(p), buf_slice(&p->refusal),
-					 err);
+	if (http_status(p->easy) != 200)
+		return http_status_error(http_status(p->easy),
+					 buf_slice(&p->refusal), err);
 	push_reply_end(&p->reply);
 	return push_reply_result(&p->reply, ret_digest, err);
 }
