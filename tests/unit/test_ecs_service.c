@@ -48,6 +48,32 @@ static void an_update_has_only_what_changes(void **state)
 		      "'taskDefinition': 'def:5'}");
 }
 
+static void the_order_of_subnets_is_no_change(void **state)
+{
+	static const char other[] =
+		"{" SERVICE ", " TAGS ", 'networkConfiguration': "
+		"{'awsvpcConfiguration': {'subnets': ['subnet-3', 'subnet-1'], "
+		"'securityGroups': ['sg-1'], 'assignPublicIp': 'DISABLED'}}}";
+	json_auto_t *service = doc(other);
+	json_auto_t *input = NULL;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(
+		config_set_option(
+			&cfg, "target.prod.subnets=subnet-1, subnet-3", &err),
+		0);
+	input = ecs_update_input(&target, service, &plan);
+	assert_null(json_object_get(input, "networkConfiguration"));
+	json_decref(input);
+	assert_int_equal(
+		config_set_option(
+			&cfg, "target.prod.subnets=subnet-1, subnet-2", &err),
+		0);
+	input = ecs_update_input(&target, service, &plan);
+	assert_non_null(json_object_get(input, "networkConfiguration"));
+}
+
 static void what_people_tuned_stays(void **state)
 {
 	json_auto_t *service =
@@ -340,6 +366,46 @@ static void a_rollout_that_may_have_begun_is_taken_back(void **state)
 	ecs_roll_release(&roll);
 }
 
+#define GOING_ON "{'serviceDeployments': [{'serviceDeploymentArn': 'sd/1'}]}"
+
+static void go_back_from(const struct step *steps, const char *undo)
+{
+	struct ecs_roll roll;
+
+	make_roll(&roll, "x/def:4", undo);
+	roll.is_completed = true;
+	roll.id = xstrdup("ecs-svc/2");
+	roll.before = xstrdup("ecs-svc/3");
+	script = steps;
+	ecs_go_back(&target, &app, &roll, 1);
+	assert_non_null(strstr(told, "web: back on def:4, 2 of 2 running"));
+	ecs_roll_release(&roll);
+}
+
+static void a_stop_is_enough_where_the_definition_alone_changed(void **state)
+{
+	static const struct step stopped[] = {
+		{ "ListServiceDeployments", "{'service': 'shop-web'}",
+		  GOING_ON },
+		{ "StopServiceDeployment",
+		  "{'serviceDeploymentArn': 'sd/1', 'stopType': 'ROLLBACK'}",
+		  "{}" },
+		{ "DescribeServices", NULL, BACK },
+		{ NULL, NULL, NULL },
+	};
+	static const struct step updated[] = {
+		{ "UpdateService",
+		  "{'taskDefinition': 'x/def:4', 'loadBalancers': []}",
+		  REVERTED },
+		{ "DescribeServices", NULL, BACK },
+		{ NULL, NULL, NULL },
+	};
+
+	(void)state;
+	go_back_from(stopped, "{'deploymentConfiguration': {}}");
+	go_back_from(updated, "{'loadBalancers': []}");
+}
+
 static void what_was_not_made_needs_no_way_back(void **state)
 {
 	static const struct step steps[] = {
@@ -496,6 +562,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(an_update_has_only_what_changes),
+		T(the_order_of_subnets_is_no_change),
 		T(what_people_tuned_stays),
 		T(a_changed_port_can_be_undone),
 		T(a_first_balancer_is_undone_without_its_grace),
@@ -508,6 +575,7 @@ int main(void)
 		T(it_goes_back_to_what_was_live),
 		T(what_somebody_deployed_by_hand_was_there_before),
 		T(a_rollout_that_may_have_begun_is_taken_back),
+		T(a_stop_is_enough_where_the_definition_alone_changed),
 		T(what_was_not_made_needs_no_way_back),
 		T(ecs_may_have_gone_back_to_another_revision),
 		T(a_rollout_that_nobody_follows_goes_back),

@@ -139,6 +139,22 @@ static void tell_zero(struct ecs *e, const struct ecs_roll *r)
 			       : "there is nothing to go back to");
 }
 
+/* Nothing that people notice was changed but the definition? */
+static bool is_small(const json_t *undo)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)undo, key, value)
+	{
+		/* Ours is the circuit breaker in it; AWS may answer it without
+		 * what it does not know of it. */
+		if (strcmp(key, "deploymentConfiguration") != 0)
+			return false;
+	}
+	return true;
+}
+
 /*
  * A stop needs no new task, so it is quick and works without capacity.  It
  * leads to the definition that was COMPLETED last, and only to that: what
@@ -148,7 +164,7 @@ static bool is_stopped(struct ecs *e, const struct ecs_roll *r)
 {
 	struct error err;
 
-	if (!r->is_completed || !r->id || json_object_size(r->undo) ||
+	if (!r->is_completed || !r->id || !is_small(r->undo) ||
 	    r->verdict == ECS_COMPLETE)
 		return false;
 	if (ecs_stop_deployment(e, r->name, &err) == 0)

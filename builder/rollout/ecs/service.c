@@ -211,14 +211,54 @@ static void set_deployment(const struct ecs *e, const json_t *service,
 	json_decref(now);
 }
 
+static bool is_among(const json_t *value, const json_t *list)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(list, i, item)
+	{
+		if (json_equal(item, value))
+			return true;
+	}
+	return false;
+}
+
+/* In whatever order: AWS does not say in which it answers. */
+static bool has_same_items(const json_t *a, const json_t *b)
+{
+	size_t i;
+	json_t *item;
+
+	if (json_array_size(a) != json_array_size(b))
+		return false;
+	json_array_foreach(a, i, item)
+	{
+		if (!is_among(item, b))
+			return false;
+	}
+	return true;
+}
+
+static bool is_same_network(const json_t *a, const json_t *b)
+{
+	return has_same_items(json_object_get(a, "subnets"),
+			      json_object_get(b, "subnets")) &&
+	       has_same_items(json_object_get(a, "securityGroups"),
+			      json_object_get(b, "securityGroups")) &&
+	       strcmp(json_get_str(a, "assignPublicIp", ""),
+		      json_get_str(b, "assignPublicIp", "")) == 0;
+}
+
 static void set_network(const struct ecs *e, const json_t *service,
 			json_t *input)
 {
-	json_t *now = network_configuration(e);
+	json_auto_t *now = ecs_network(e);
 
-	if (!json_equal(now, json_object_get(service, "networkConfiguration")))
-		json_object_set(input, "networkConfiguration", now);
-	json_decref(now);
+	if (!is_same_network(now, json_at(service, "networkConfiguration",
+					  "awsvpcConfiguration", NULL)))
+		json_object_set_new(input, "networkConfiguration",
+				    network_configuration(e));
 }
 
 static const char *provider_of(const json_t *object)
