@@ -171,11 +171,13 @@ test_expect_success 'a query service that throttles is tried again' '
 	attempts 2
 '
 
-test_expect_success 'a quota is no throttling for ECS, and is for others' '
+test_expect_success 'a quota is no throttling where services mean one, and is elsewhere' '
 	fails_as peer call ecs CreateService error:400:LimitExceededException &&
 	attempts 1 &&
-	call secretsmanager CreateSecret error:400:LimitExceededException ok &&
-	attempts 2
+	fails_as peer call secretsmanager CreateSecret \
+		error:400:LimitExceededException && attempts 1 &&
+	call_query elasticloadbalancing DescribeRules \
+		error:400:LimitExceededException ok && attempts 2
 '
 
 test_expect_success 'a refusal is not tried again' '
