@@ -277,6 +277,19 @@ test_expect_success 'what another installation made is refused' '
 		[\"slipway/theirs\"]}"
 '
 
+test_expect_success 'and so is a log group of theirs' '
+	make_app lines && aws_call logs CreateLogGroup "{\"logGroupName\":
+		\"/slipway/lines\", \"tags\": {\"slipway:owner\": \"x\",
+		\"slipway:app\": \"1\"}}" >"$TRASH/reply" &&
+	test_must_fail push lines main &&
+	contains "$TRASH/out" "log group" "/slipway/lines" \
+		"belongs to another installation" "target.prod.log-group" &&
+	slipway apps:destroy lines --confirm lines &&
+	aws_call logs DescribeLogGroups "{\"logGroupNamePrefix\":
+		\"/slipway/lines\"}" | jq -e ".logGroups | length == 1 and
+		(.[0] | has(\"retentionInDays\") | not)"
+'
+
 test_expect_success 'destroying an app half way goes on with the next try' '
 	admin POST /faults "{\"kind\": \"access-denied\", \"service\": \"logs\",
 		\"operation\": \"DeleteLogGroup\"}" &&

@@ -134,6 +134,21 @@ int ecs_call_elb(struct ecs *e, const char *operation, const json_t *input,
 		       err);
 }
 
+/* ---- what is ours ---- */
+
+int ecs_owns(const struct ecs *e, const json_t *tags, const char *what,
+	     const char *name, const char *key, struct error *err)
+{
+	enum ecs_owned owned = ecs_owned(tags, e->owner, 0);
+
+	if (owned != ECS_ANOTHERS)
+		return owned == ECS_OURS;
+	return err_set(err, ERR_EXISTS,
+		       "%s '%s' belongs to another installation: its tags say "
+		       "so (choose another target.%s.%s)",
+		       what, name, e->section->name, key);
+}
+
 /* ---- task definitions ---- */
 
 int ecs_port(struct ecs *e, const struct release *release, const json_t *base)

@@ -68,6 +68,16 @@ int ecs_call_elb(struct ecs *e, const char *operation, const json_t *input,
  * what it was asked for is not known. */
 bool ecs_is_passing(int r);
 
+/*
+ * Whose is the thing with these tags, that is called by the app's name and the
+ * target's prefix `key`?  1: this installation's; 0: nobody's.
+ *
+ * -ERR_EXISTS: another installation's: err says which thing, and the key.
+ */
+int ecs_owns(const struct ecs *e, const json_t *tags, const char *what,
+	     const char *name, const char *key, struct error *err)
+	__attribute__((nonnull(1, 3, 4, 5, 6), warn_unused_result));
+
 struct ecs_registration {
 	const struct app *app;
 	const struct release *release;

@@ -29,21 +29,36 @@ static int claim_repository(struct ecs *e, const struct app *app,
 			    struct error *err)
 {
 	json_auto_t *tags = ecs_tags_spelt(e->owner, app->id, NULL);
-	enum ecs_owned owned;
 	int r = ecr_ensure_repository(e->aws, name, tags, ret, err);
 
 	if (r < 0)
 		return r;
-	owned = ecs_owned(ret->tags, e->owner, 0);
-	e->owns_repository = owned == ECS_OURS;
-	if (owned != ECS_ANOTHERS)
-		return 0;
-	ecr_repository_release(ret);
-	return err_set(err, ERR_EXISTS,
-		       "repository '%s' belongs to another installation: its "
-		       "tags say so (choose another target.%s."
-		       "repository-prefix)",
-		       name, e->section->name);
+	r = ecs_owns(e, ret->tags, "repository", name, "repository-prefix",
+		     err);
+	e->owns_repository = r > 0;
+	if (r < 0)
+		ecr_repository_release(ret);
+	return r < 0 ? r : 0;
+}
+
+/* The log group, made when it has to be; how long one that people made keeps
+ * its lines is theirs to say. */
+static int claim_group(struct ecs *e, const struct app *app, struct error *err)
+{
+	auto_free char *group = ecs_log_group(e->section, app->name);
+	json_auto_t *tags = NULL;
+	json_auto_t *ours = NULL;
+	int r = cloudwatch_group_tags(e->aws, group, &tags, err);
+
+	if (r == 0)
+		r = ecs_owns(e, tags, "log group", group, "log-group", err);
+	else if (r == -ERR_NOTFOUND)
+		r = 1;
+	if (r <= 0)
+		return r;
+	ours = ecs_tags_object(e->owner, app->id);
+	return cloudwatch_ensure_group(e->aws, group, e->section->log_retention,
+				       ours, err);
 }
 
 /* Is release->published an image of this repository that is still there?  1,
@@ -111,8 +126,6 @@ static int publish_all(struct ecs *e, const struct app *app,
 		       struct error *err)
 {
 	auto_free char *name = ecs_repository(e->section, app->name);
-	auto_free char *group = ecs_log_group(e->section, app->name);
-	json_auto_t *tags = ecs_tags_object(e->owner, app->id);
 	struct ecr_repository repository = { NULL, NULL };
 	struct ecs_publication what = { .repository = name,
 					.image = release->image,
@@ -124,8 +137,7 @@ static int publish_all(struct ecs *e, const struct app *app,
 	if (r == 0)
 		r = ecs_prepare(e, app, release, err);
 	if (r == 0)
-		r = cloudwatch_ensure_group(
-			e->aws, group, e->section->log_retention, tags, err);
+		r = claim_group(e, app, err);
 	what.uri = repository.uri;
 	if (r == 0)
 		r = publish_image(e, &what, release, ret_image, err);

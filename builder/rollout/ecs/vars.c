@@ -31,13 +31,9 @@ static int check_owner(struct ecs *e, const char *name, struct error *err)
 
 	if (r == -ERR_NOTFOUND)
 		return 0;
-	if (r == 0 && ecs_owned(tags, e->owner, 0) == ECS_ANOTHERS)
-		return err_set(err, ERR_EXISTS,
-			       "secret '%s' belongs to another installation: "
-			       "its tags say so (choose another "
-			       "target.%s.secret-prefix)",
-			       name, e->section->name);
-	return r;
+	if (r == 0)
+		r = ecs_owns(e, tags, "secret", name, "secret-prefix", err);
+	return r < 0 ? r : 0;
 }
 
 /* A secret has few labels, and releases that fail take some of them. */
