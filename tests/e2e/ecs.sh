@@ -245,12 +245,22 @@ test_expect_success 'how people tuned a service stays' '
 	stable shop-web 2
 '
 
-test_expect_success 'a service that somebody deleted is made again' '
+delete_shop() {
 	ecs DeleteService "{\"cluster\": \"$CLUSTER\", \"service\":
-		\"shop-web\", \"force\": true}" >"$TRASH/reply" &&
-	commit shop again && push shop main &&
-	contains "$TRASH/out" "creating service shop-web" "is live" &&
-	page_is again
+		\"shop-web\", \"force\": true}" >"$TRASH/reply"
+}
+
+test_expect_success 'a service that somebody deleted comes back with what is live' '
+	delete_shop && procfile "web: exit 6" && commit shop lost &&
+	test_must_fail push shop main &&
+	contains "$TRASH/out" "creating service shop-web" "web exited 6" \
+		"web: back on shop-web:" "still live" && page_is tuned
+'
+
+test_expect_success 'or with what is pushed' '
+	delete_shop && procfile "$WEB" && commit shop again &&
+	push shop main && contains "$TRASH/out" "creating service shop-web" \
+		"is live" && page_is again
 '
 
 test_expect_success 'a first push that fails leaves no tasks, and the next works' '

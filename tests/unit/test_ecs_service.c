@@ -130,6 +130,18 @@ static void a_first_balancer_is_undone_without_its_grace(void **state)
 	assert_null(json_object_get(input, "networkConfiguration"));
 }
 
+static void a_new_service_fits_the_live_revision_again(void **state)
+{
+	json_auto_t *other = ecs_undo_of_creation(&plan, 3000);
+	json_auto_t *same = ecs_undo_of_creation(&plan, 5000);
+	json_auto_t *unknown = ecs_undo_of_creation(&plan, 0);
+
+	(void)state;
+	expect(other, "{'loadBalancers': [" BALANCER("3000") "]}");
+	expect(same, "{}");
+	expect(unknown, "{}");
+}
+
 static void tasks_are_counted_only_when_there_are_none(void **state)
 {
 	json_auto_t *service = doc("{'desiredCount': 0}");
@@ -450,6 +462,32 @@ static void ecs_may_have_gone_back_to_another_revision(void **state)
 	ecs_roll_release(&roll);
 }
 
+#define PRIMARY(id, state)                                                     \
+	"{'services': [{'serviceName': 'shop-web', 'status': 'ACTIVE', "       \
+	"'deployments': [{'id': '" id "', 'status': 'PRIMARY', "               \
+	"'taskDefinition': 'x/def:9', 'rolloutState': '" state "'}]}]}"
+
+static void what_somebody_deploys_while_ecs_goes_back_is_left(void **state)
+{
+	static const struct step steps[] = {
+		{ "DescribeServices", NULL,
+		  PRIMARY("ecs-svc/1", "IN_PROGRESS") },
+		{ "DescribeServices", NULL, PRIMARY("ecs-svc/4", "COMPLETED") },
+		{ NULL, NULL, NULL },
+	};
+	struct ecs_roll roll;
+
+	(void)state;
+	make_roll(&roll, "x/def:4", "{}");
+	roll.id = xstrdup("ecs-svc/2");
+	roll.before = xstrdup("ecs-svc/1");
+	roll.verdict = ECS_ROLLED_BACK;
+	script = steps;
+	ecs_go_back(&target, &app, &roll, 1);
+	assert_non_null(strstr(told, "web: left as somebody else wants it"));
+	ecs_roll_release(&roll);
+}
+
 /* ---- what a killed worker left ---- */
 
 #define ON(name, def)                                                          \
@@ -566,6 +604,7 @@ int main(void)
 		T(what_people_tuned_stays),
 		T(a_changed_port_can_be_undone),
 		T(a_first_balancer_is_undone_without_its_grace),
+		T(a_new_service_fits_the_live_revision_again),
 		T(tasks_are_counted_only_when_there_are_none),
 		T(a_capacity_provider_comes_and_goes),
 		T(a_rule_that_ecs_does_not_see_yet_is_waited_for),
@@ -578,6 +617,7 @@ int main(void)
 		T(a_stop_is_enough_where_the_definition_alone_changed),
 		T(what_was_not_made_needs_no_way_back),
 		T(ecs_may_have_gone_back_to_another_revision),
+		T(what_somebody_deploys_while_ecs_goes_back_is_left),
 		T(a_rollout_that_nobody_follows_goes_back),
 		T(a_first_one_goes_to_nothing),
 	};

@@ -36,15 +36,18 @@ static int64_t release_of(const struct ecs *e, const struct app *app,
 	return ecs_tag_release(tags);
 }
 
-/* The revision of the live release in a family; *ret stays NULL without. */
-static int find_live(struct ecs *e, const struct app *app, const char *family,
-		     char **ret, struct error *err)
+int ecs_find_live(struct ecs *e, const struct app *app, const char *family,
+		  char **ret, struct error *err)
 {
 	json_auto_t *arns = NULL;
 	size_t i;
 	json_t *arn;
-	int r = ecs_list_family(e, family, FAMILY_LOOKED_AT, &arns, err);
+	int r;
 
+	*ret = NULL;
+	if (!app->live_version)
+		return 0;
+	r = ecs_list_family(e, family, FAMILY_LOOKED_AT, &arns, err);
 	if (r < 0)
 		return r;
 	json_array_foreach(arns, i, arn)
@@ -83,15 +86,13 @@ int ecs_find_previous(struct ecs *e, const struct app *app,
 	const char *family = json_get_str(
 		json_object_get(current, "taskDefinition"), "family", "");
 	const char *arn;
-	int r = 0;
+	int r;
 
-	*ret = NULL;
 	if (is_to_keep(e, app, service, current)) {
 		*ret = xstrdup(json_get_str(service, "taskDefinition", ""));
 		return 0;
 	}
-	if (app->live_version)
-		r = find_live(e, app, family, ret, err);
+	r = ecs_find_live(e, app, family, ret, err);
 	arn = json_get_str(completed, "taskDefinition", NULL);
 	if (r == 0 && !*ret && arn)
 		*ret = xstrdup(arn);
@@ -112,12 +113,18 @@ enum back {
 struct returning {
 	struct ecs_roll *roll;
 	enum back back;
+	char *primary; /* id of the deployment that ECS went back to */
 };
 
 /* Somebody else has decided what runs. */
 static bool is_taken_over(const struct ecs_roll *r)
 {
 	return r->verdict == ECS_SUPERSEDED || r->verdict == ECS_DELETED;
+}
+
+static void tell_taken(struct ecs *e, const struct ecs_roll *r)
+{
+	ecs_detail(e, "%s: left as somebody else wants it", r->p->type);
 }
 
 static bool has_begun(const struct ecs_roll *r)
@@ -200,7 +207,7 @@ static enum back send_back(struct ecs *e, struct ecs_roll *r)
 static enum back begin(struct ecs *e, struct ecs_roll *r)
 {
 	if (is_taken_over(r)) {
-		ecs_detail(e, "%s: left as somebody else wants it", r->p->type);
+		tell_taken(e, r);
 		return BACK_DONE;
 	}
 	if (r->verdict == ECS_ROLLED_BACK)
@@ -225,11 +232,19 @@ static bool is_empty(const json_t *service)
 	       !json_integer_value(json_object_get(service, "pendingCount"));
 }
 
-/* ECS went back by itself: to its last complete deployment, which need not be
- * that of the live release. */
-static enum back look_at_ecs(struct ecs *e, struct ecs_roll *r,
+/* ECS went back: to its last complete deployment, which need not be that of
+ * the live release. */
+static enum back look_at_ecs(struct ecs *e, struct returning *b,
 			     const struct ecs_state *s, const json_t *service)
 {
+	struct ecs_roll *r = b->roll;
+
+	if (!b->primary && strcmp(s->primary_id, r->id ? r->id : "") != 0)
+		b->primary = xstrdup(s->primary_id);
+	if (b->primary && strcmp(s->primary_id, b->primary) != 0) {
+		tell_taken(e, r);
+		return BACK_DONE;
+	}
 	if (!s->primary_is_complete)
 		return BACK_BY_ECS;
 	if (r->previous && strcmp(s->primary_taskdef, r->previous) != 0)
@@ -254,8 +269,7 @@ static enum back look_at_ours(struct ecs *e, struct ecs_roll *r,
 }
 
 /* One look at one that goes back. */
-static enum back look(struct ecs *e, const struct returning *b,
-		      const json_t *service)
+static enum back look(struct ecs *e, struct returning *b, const json_t *service)
 {
 	struct ecs_state s;
 
@@ -268,7 +282,7 @@ static enum back look(struct ecs *e, const struct returning *b,
 	case BACK_TO_ZERO:
 		return is_empty(service) ? BACK_DONE : BACK_TO_ZERO;
 	case BACK_BY_ECS:
-		return look_at_ecs(e, b->roll, &s, service);
+		return look_at_ecs(e, b, &s, service);
 	default:
 		return look_at_ours(e, b->roll, &s, service);
 	}
@@ -334,7 +348,7 @@ static void tell_step(struct ecs *e, const struct app *app)
 void ecs_go_back(struct ecs *e, const struct app *app, struct ecs_roll *rolls,
 		 size_t count)
 {
-	struct returning list[PLAN_TYPES_MAX] = { { NULL, BACK_DONE } };
+	struct returning list[PLAN_TYPES_MAX] = { { NULL, BACK_DONE, NULL } };
 	bool is_told = false;
 
 	e->is_going_back = true;
@@ -349,6 +363,8 @@ void ecs_go_back(struct ecs *e, const struct app *app, struct ecs_roll *rolls,
 		list[i].back = begin(e, &rolls[i]);
 	}
 	wait_back(e, list, count);
+	for (size_t i = 0; i < count; i++)
+		free(list[i].primary);
 	e->is_going_back = false;
 	if (e->report)
 		e->report->busy(e->report->ctx, NULL);

@@ -12,8 +12,9 @@
  *	- the revision of its family that is tagged with the live release;
  *	- that of its last complete deployment.
  *
- * Without any of them, and when the service had no tasks or was made by this
- * rollout, it goes back to 0 tasks.
+ * Without any of them, and when the service had no tasks, it goes back to 0
+ * tasks.  One that this rollout made goes to the live release's revision, if
+ * there is one: somebody had deleted it.
  */
 #ifndef BUILDER_ROLLOUT_ECS_BACK_H
 #define BUILDER_ROLLOUT_ECS_BACK_H
@@ -25,6 +26,12 @@ struct app;
 struct ecs;
 struct ecs_roll;
 struct error;
+
+/* The ARN of the live release's revision in a family; *ret is the caller's,
+ * NULL = none. */
+int ecs_find_live(struct ecs *e, const struct app *app, const char *family,
+		  char **ret, struct error *err)
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * The ARN to go back to; *ret is the caller's, NULL = none.  `service` is a

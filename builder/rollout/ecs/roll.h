@@ -30,6 +30,7 @@ struct ecs_roll {
 	/* To go back: the task definition's ARN (NULL = there is none), and
 	 * what else of UpdateService is to be as it was. */
 	char *previous;
+	int previous_port; /* of one whose service is gone; 0 = not known */
 	bool is_completed; /* `previous` is what was COMPLETED last */
 	bool is_at_rest;   /* people want no task of what is live */
 	json_t *undo;

@@ -17,6 +17,7 @@
 #include "builder/rollout/ecs/name.h"
 #include "builder/rollout/ecs/roll.h"
 #include "builder/rollout/ecs/service.h"
+#include "builder/rollout/ecs/taskdef.h"
 #include "builder/rollout/ecs/vars.h"
 #include "builder/store/app_url.h"
 #include "builder/store/store.h"
@@ -119,6 +120,40 @@ static bool is_at_rest(const struct app *app, const json_t *service,
 	       !json_integer_value(json_object_get(service, "desiredCount"));
 }
 
+/* *ret is the task definition that it runs. */
+static int look_at_service(struct ecs_rollout *ro, struct ecs_roll *roll,
+			   const json_t *service, json_t **ret,
+			   struct error *err)
+{
+	int r = ecs_describe_taskdef(
+		ro->e, json_get_str(service, "taskDefinition", ""), ret, err);
+
+	if (r == 0)
+		r = ecs_find_previous(ro->e, ro->app, service, *ret,
+				      &roll->previous, err);
+	if (r < 0)
+		return r;
+	roll->is_completed = is_last_completed(service, roll->previous);
+	roll->is_at_rest = is_at_rest(ro->app, service, *ret);
+	return 0;
+}
+
+/* Without a service: somebody may have deleted it.  *ret is the task
+ * definition of the live release; it stays NULL when there is none. */
+static int look_at_live(struct ecs_rollout *ro, struct ecs_roll *roll,
+			json_t **ret, struct error *err)
+{
+	int r = ecs_find_live(ro->e, ro->app, roll->name, &roll->previous, err);
+
+	if (r < 0 || !roll->previous)
+		return r;
+	r = ecs_describe_taskdef(ro->e, roll->previous, ret, err);
+	if (r == 0)
+		roll->previous_port = ecs_taskdef_port(
+			json_object_get(*ret, "taskDefinition"), roll->p->type);
+	return r;
+}
+
 /* ---- steps ---- */
 
 static int register_one(struct ecs_rollout *ro, struct ecs_roll *roll,
@@ -129,22 +164,13 @@ static int register_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 	struct ecs_registration what = { .app = ro->app,
 					 .release = ro->release,
 					 .p = roll->p };
-	int r = 0;
+	int r;
 
-	if (service)
-		r = ecs_describe_taskdef(
-			ro->e, json_get_str(service, "taskDefinition", ""),
-			&current, err);
-	if (r == 0 && service)
-		r = ecs_find_previous(ro->e, ro->app, service, current,
-				      &roll->previous, err);
+	r = service ? look_at_service(ro, roll, service, &current, err)
+		    : look_at_live(ro, roll, &current, err);
 	if (r < 0)
 		return r;
 	what.base = current;
-	if (service) {
-		roll->is_completed = is_last_completed(service, roll->previous);
-		roll->is_at_rest = is_at_rest(ro->app, service, current);
-	}
 	if (strcmp(roll->p->type, PLAN_WEB) == 0)
 		what.port = ecs_port(ro->e, ro->release, current);
 	roll->port = what.port;
@@ -200,7 +226,9 @@ static int create(struct ecs_rollout *ro, struct ecs_roll *roll,
 		  const struct ecs_service_plan *plan, json_t **ret,
 		  struct error *err)
 {
-	roll->undo = json_pack("{s:i}", "desiredCount", 0);
+	roll->undo = roll->previous
+			     ? ecs_undo_of_creation(plan, roll->previous_port)
+			     : json_pack("{s:i}", "desiredCount", 0);
 	ecs_detail(ro->e, "creating service %s", roll->name);
 	return ecs_create_service(ro->e, plan, ret, err);
 }

@@ -348,6 +348,18 @@ json_t *ecs_undo_of(const json_t *service, const json_t *input)
 	return undo;
 }
 
+json_t *ecs_undo_of_creation(const struct ecs_service_plan *p, int port)
+{
+	struct ecs_service_plan was = *p;
+	json_t *undo = json_object();
+
+	was.port = port;
+	if (*p->target_group && port && port != p->port)
+		json_object_set_new(undo, "loadBalancers",
+				    json_pack("[o]", balancer(&was)));
+	return undo;
+}
+
 int ecs_update_service(struct ecs *e, const json_t *input, json_t **ret,
 		       struct error *err)
 {

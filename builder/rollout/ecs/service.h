@@ -55,6 +55,11 @@ json_t *ecs_update_input(const struct ecs *e, const json_t *service,
 json_t *ecs_undo_of(const json_t *service, const json_t *input)
 	__attribute__((nonnull));
 
+/* The same for a service that is created: what makes it fit for a revision
+ * that listens on `port` (0 = not known); the caller's. */
+json_t *ecs_undo_of_creation(const struct ecs_service_plan *p, int port)
+	__attribute__((nonnull));
+
 int ecs_update_service(struct ecs *e, const json_t *input, json_t **ret,
 		       struct error *err)
 	__attribute__((nonnull, warn_unused_result));
