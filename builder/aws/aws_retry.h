@@ -17,9 +17,9 @@
 #include "builder/aws/aws.h"
 
 /* A throttled request was not carried out, and a deploy is worth patience:
- * when every other call is throttled, one in 4096 fails for good. */
+ * when every other call is throttled, one in 65536 fails for good. */
 #define AWS_ATTEMPTS_MAX	   3
-#define AWS_ATTEMPTS_THROTTLED_MAX 12
+#define AWS_ATTEMPTS_THROTTLED_MAX 16
 
 #define AWS_QUOTA_MAX	     500
 #define AWS_BACKOFF_MAX	     20000 /* ms */

@@ -172,8 +172,10 @@ static void attempts_are_counted_by_verdict(void **state)
 	(void)state;
 	assert_true(aws_quota_take(&q, AWS_FAULT, 2));
 	assert_false(aws_quota_take(&q, AWS_FAULT, 3));
-	assert_true(aws_quota_take(&q, AWS_THROTTLED, 11));
-	assert_false(aws_quota_take(&q, AWS_THROTTLED, 12));
+	assert_true(aws_quota_take(&q, AWS_THROTTLED,
+				   AWS_ATTEMPTS_THROTTLED_MAX - 1));
+	assert_false(
+		aws_quota_take(&q, AWS_THROTTLED, AWS_ATTEMPTS_THROTTLED_MAX));
 	assert_int_equal(q.tokens, AWS_QUOTA_MAX - 14 - 5);
 }
 
