@@ -68,8 +68,8 @@ const char *aws_region(const struct aws *a) __attribute__((nonnull));
 
 /*
  * Call `operation` with `input` (an object; borrowed).  *ret_output is an
- * object, the caller's.  Standard retry mode: at most 3 attempts (12 while
- * throttled: up to two minutes), jitter, quota; one forced refresh of expired
+ * object, the caller's.  Standard retry mode: at most 3 attempts (16 while
+ * throttled: up to four minutes), jitter, quota; one forced refresh of expired
  * credentials; one repair of the clock.  RunTask without clientToken and
  * UpdateService with forceNewDeployment are made once when nobody knows
  * whether they were carried out; err says so.

@@ -24,10 +24,12 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOK_MS	   1500	 /* one look at the engine's events */
-#define EVERY_MS   60000 /* reconcile at least so often */
-#define RETRY_MS   1000
-#define EVENTS_MAX 65536
+#define LOOK_MS		1500  /* one look at the engine's events */
+#define EVERY_MS	60000 /* reconcile at least so often */
+#define RETRY_MS	1000
+#define REMOTE_MS	20000 /* patience with AWS, of one reconcile */
+#define REMOTE_PAUSE_MS 10000 /* and then it is let alone */
+#define EVENTS_MAX	65536
 
 struct watch {
 	const struct config *cfg;
@@ -40,6 +42,8 @@ struct watch {
 	/* Interrupted releases on ECS that were taken back: app ids and their
 	 * versions. */
 	json_t *taken_back;
+	int64_t asked_ms; /* when AWS was asked last; 0 = not yet */
+	int64_t until_ms; /* patience with AWS ends; 0 = nobody is asked */
 };
 
 static void say_step(void *ctx, const char *line)
@@ -62,8 +66,10 @@ static void say_busy(void *ctx, const char *what)
 
 static bool say_is_canceled(void *ctx)
 {
-	(void)ctx;
-	return worker_is_canceled();
+	const struct watch *w = ctx;
+
+	return worker_is_canceled() ||
+	       (w->until_ms && clock_ms() >= w->until_ms);
 }
 
 /* ---- reconcile ---- */
@@ -109,11 +115,15 @@ static int drop_remote(struct watch *w, struct app *apps, struct release *live,
 	return kept;
 }
 
-static const struct target_report report = { .step = say_step,
-					     .detail = say_step,
-					     .error = say_error,
-					     .busy = say_busy,
-					     .is_canceled = say_is_canceled };
+static struct target_report report_to(struct watch *w)
+{
+	return (struct target_report){ .step = say_step,
+				       .detail = say_step,
+				       .error = say_error,
+				       .busy = say_busy,
+				       .is_canceled = say_is_canceled,
+				       .ctx = w };
+}
 
 /* The version that was interrupted and is not taken back yet; 0 = none. */
 static int64_t interrupted(struct watch *w, const struct app *app)
@@ -133,6 +143,7 @@ static int64_t interrupted(struct watch *w, const struct app *app)
 static int take_back(struct watch *w, const struct app *app,
 		     const struct release *live, struct error *err)
 {
+	const struct target_report report = report_to(w);
 	struct target *target = NULL;
 	int r = target_open(w->cfg, w->store, app->target, &target, err);
 
@@ -143,12 +154,15 @@ static int take_back(struct watch *w, const struct app *app,
 	return r;
 }
 
-/* What lives on ECS.  The engine's apps need not wait for AWS to answer:
+/* What lives on ECS.  The engine's apps need not wait long for AWS to answer:
  * the next try is in a minute. */
 static void reconcile_remote(struct watch *w, const struct app *apps,
 			     const struct release *live, int count)
 {
-	for (int i = 0; i < count && !worker_is_canceled(); i++) {
+	if (w->asked_ms && clock_ms() - w->asked_ms < REMOTE_PAUSE_MS)
+		return;
+	w->until_ms = clock_ms() + REMOTE_MS;
+	for (int i = 0; i < count && !say_is_canceled(w); i++) {
 		int64_t version = interrupted(w, &apps[i]);
 		struct error err;
 		char id[24];
@@ -158,18 +172,24 @@ static void reconcile_remote(struct watch *w, const struct app *apps,
 			continue;
 		snprintf(id, sizeof(id), "%" PRId64, apps[i].id);
 		r = take_back(w, &apps[i], &live[i], &err);
+		w->asked_ms = clock_ms();
 		if (r == 0)
 			json_object_set_new(w->taken_back, id,
 					    json_integer(version));
+		else if (r == -ERR_CANCELED)
+			log_warn("reconcile: app=%s AWS does not answer",
+				 apps[i].name);
 		else if (r != -ERR_TIMEOUT)
 			log_warn("reconcile: %s", err.msg);
 	}
+	w->until_ms = 0;
 }
 
 static int reconcile_apps(struct watch *w, struct app *apps, int count,
 			  struct error *err)
 {
 	struct release *live = xcalloc((size_t)count + 1, sizeof(*live));
+	const struct target_report report = report_to(w);
 	struct target *target = NULL;
 	int r = live_releases(w, apps, count, live, err);
 

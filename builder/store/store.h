@@ -359,8 +359,9 @@ int store_release_fail(struct store *st, int64_t app_id, int64_t version,
 int store_release_get(struct store *st, int64_t app_id, int64_t version,
 		      struct release *ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
-/* The newest release after the live one whose job was interrupted: 1 with its
- * version, 0 when there is none, or -code. */
+/* The newest release after the live one whose deploy ended half way: its job
+ * was interrupted, or it was rolled out and could not be recorded as live.  1
+ * with its version, 0 when there is none, or -code. */
 int store_release_interrupted(struct store *st, int64_t app_id,
 			      int64_t *ret_version, struct error *err)
 	__attribute__((nonnull, warn_unused_result));

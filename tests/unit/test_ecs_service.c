@@ -74,6 +74,35 @@ static void the_order_of_subnets_is_no_change(void **state)
 	assert_non_null(json_object_get(input, "networkConfiguration"));
 }
 
+static void what_aws_does_not_know_of_the_breaker_needs_no_undo(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "{'enable': true, 'rollback': true}", "{}" },
+		{ "{'enable': true, 'rollback': false}",
+		  "{'deploymentConfiguration': {'deploymentCircuitBreaker': "
+		  "{'enable': true, 'rollback': false}}}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		auto_free char *text = xasprintf(
+			"{" SERVICE ", " TAGS ", " NETWORK ", 'loadBalancers': "
+			"[" BALANCER(
+				"5000") "], "
+					"'healthCheckGracePeriodSeconds': 60, "
+					"'deploymentConfiguration': "
+					"{'deploymentCircuitBreaker': %s}}",
+			rows[i][0]);
+		json_auto_t *service = doc(text);
+		json_auto_t *input = ecs_update_input(&target, service, &plan);
+		json_auto_t *undo = ecs_undo_of(service, input);
+
+		assert_non_null(
+			json_object_get(input, "deploymentConfiguration"));
+		expect(undo, rows[i][1]);
+	}
+}
+
 static void what_people_tuned_stays(void **state)
 {
 	json_auto_t *service =
@@ -378,6 +407,11 @@ static void a_rollout_that_may_have_begun_is_taken_back(void **state)
 	ecs_roll_release(&roll);
 }
 
+#define PRIMARY(id, state)                                                     \
+	"{'services': [{'serviceName': 'shop-web', 'status': 'ACTIVE', "       \
+	"'deployments': [{'id': '" id "', 'status': 'PRIMARY', "               \
+	"'taskDefinition': 'x/def:9', 'rolloutState': '" state "'}]}]}"
+
 #define GOING_ON "{'serviceDeployments': [{'serviceDeploymentArn': 'sd/1'}]}"
 
 static void go_back_from(const struct step *steps, const char *undo)
@@ -397,6 +431,8 @@ static void go_back_from(const struct step *steps, const char *undo)
 static void a_stop_is_enough_where_the_definition_alone_changed(void **state)
 {
 	static const struct step stopped[] = {
+		{ "DescribeServices", NULL,
+		  PRIMARY("ecs-svc/2", "IN_PROGRESS") },
 		{ "ListServiceDeployments", "{'service': 'shop-web'}",
 		  GOING_ON },
 		{ "StopServiceDeployment",
@@ -406,6 +442,8 @@ static void a_stop_is_enough_where_the_definition_alone_changed(void **state)
 		{ NULL, NULL, NULL },
 	};
 	static const struct step updated[] = {
+		{ "DescribeServices", NULL,
+		  PRIMARY("ecs-svc/2", "IN_PROGRESS") },
 		{ "UpdateService",
 		  "{'taskDefinition': 'x/def:4', 'loadBalancers': []}",
 		  REVERTED },
@@ -414,7 +452,7 @@ static void a_stop_is_enough_where_the_definition_alone_changed(void **state)
 	};
 
 	(void)state;
-	go_back_from(stopped, "{'deploymentConfiguration': {}}");
+	go_back_from(stopped, "{}");
 	go_back_from(updated, "{'loadBalancers': []}");
 }
 
@@ -444,6 +482,11 @@ static void ecs_may_have_gone_back_to_another_revision(void **state)
 		  "'ACTIVE', 'deployments': [{'id': 'ecs-svc/1', 'status': "
 		  "'PRIMARY', 'taskDefinition': 'x/def:2', 'rolloutState': "
 		  "'COMPLETED'}]}]}" },
+		{ "DescribeServices", NULL,
+		  "{'services': [{'serviceName': 'shop-web', 'status': "
+		  "'ACTIVE', 'deployments': [{'id': 'ecs-svc/1', 'status': "
+		  "'PRIMARY', 'taskDefinition': 'x/def:2', 'rolloutState': "
+		  "'COMPLETED'}]}]}" },
 		{ "UpdateService", "{'taskDefinition': 'x/def:4'}", REVERTED },
 		{ "DescribeServices", NULL, BACK },
 		{ NULL, NULL, NULL },
@@ -462,14 +505,35 @@ static void ecs_may_have_gone_back_to_another_revision(void **state)
 	ecs_roll_release(&roll);
 }
 
-#define PRIMARY(id, state)                                                     \
-	"{'services': [{'serviceName': 'shop-web', 'status': 'ACTIVE', "       \
-	"'deployments': [{'id': '" id "', 'status': 'PRIMARY', "               \
-	"'taskDefinition': 'x/def:9', 'rolloutState': '" state "'}]}]}"
+static void what_ecs_does_not_take_back_is_taken_back(void **state)
+{
+	static const struct step steps[] = {
+		{ "DescribeServices", NULL, PRIMARY("ecs-svc/1", "COMPLETED") },
+		{ "DescribeServices", NULL, PRIMARY("ecs-svc/1", "COMPLETED") },
+		{ "UpdateService",
+		  "{'taskDefinition': 'x/def:9', 'desiredCount': 0}",
+		  REVERTED },
+		{ "DescribeServices", NULL, BACK },
+		{ NULL, NULL, NULL },
+	};
+	struct ecs_roll roll;
+
+	(void)state;
+	make_roll(&roll, "x/def:9", "{'desiredCount': 0}");
+	roll.id = xstrdup("ecs-svc/2");
+	roll.before = xstrdup("ecs-svc/1");
+	roll.verdict = ECS_ROLLED_BACK;
+	script = steps;
+	ecs_go_back(&target, &app, &roll, 1);
+	assert_non_null(strstr(told, "web: it had no tasks before"));
+	ecs_roll_release(&roll);
+}
 
 static void what_somebody_deploys_while_ecs_goes_back_is_left(void **state)
 {
 	static const struct step steps[] = {
+		{ "DescribeServices", NULL,
+		  PRIMARY("ecs-svc/2", "IN_PROGRESS") },
 		{ "DescribeServices", NULL,
 		  PRIMARY("ecs-svc/1", "IN_PROGRESS") },
 		{ "DescribeServices", NULL, PRIMARY("ecs-svc/4", "COMPLETED") },
@@ -478,7 +542,7 @@ static void what_somebody_deploys_while_ecs_goes_back_is_left(void **state)
 	struct ecs_roll roll;
 
 	(void)state;
-	make_roll(&roll, "x/def:4", "{}");
+	make_roll(&roll, "x/def:9", "{}");
 	roll.id = xstrdup("ecs-svc/2");
 	roll.before = xstrdup("ecs-svc/1");
 	roll.verdict = ECS_ROLLED_BACK;
@@ -601,6 +665,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(an_update_has_only_what_changes),
 		T(the_order_of_subnets_is_no_change),
+		T(what_aws_does_not_know_of_the_breaker_needs_no_undo),
 		T(what_people_tuned_stays),
 		T(a_changed_port_can_be_undone),
 		T(a_first_balancer_is_undone_without_its_grace),
@@ -617,6 +682,7 @@ int main(void)
 		T(a_stop_is_enough_where_the_definition_alone_changed),
 		T(what_was_not_made_needs_no_way_back),
 		T(ecs_may_have_gone_back_to_another_revision),
+		T(what_ecs_does_not_take_back_is_taken_back),
 		T(what_somebody_deploys_while_ecs_goes_back_is_left),
 		T(a_rollout_that_nobody_follows_goes_back),
 		T(a_first_one_goes_to_nothing),

@@ -39,9 +39,10 @@ struct row {
 	"\", \"desiredCount\": 2, \"runningCount\": 1, \"pendingCount\": 1, "  \
 	"\"failedTasks\": 0}"
 
-#define GOES_BACK                                                              \
+#define GOES_BACK_TO(id)                                                       \
 	"ECS deployment circuit breaker: rolling back to deploymentId "        \
-	"ecs-svc/1"
+	"ecs-svc/" id
+#define GOES_BACK GOES_BACK_TO("1")
 
 static const struct row rows[] = {
 	{ "just started",
@@ -82,8 +83,12 @@ static const struct row rows[] = {
 	  D("2", "PRIMARY", "FAILED", GOES_BACK), 60000, ECS_ROLLED_BACK },
 	{ "the breaker goes back to another one than the last",
 	  D("0", "PRIMARY", "IN_PROGRESS", "") "," D("2", "ACTIVE", "FAILED",
-						     GOES_BACK),
+						     GOES_BACK_TO("0")),
 	  60000, ECS_ROLLED_BACK },
+	{ "the breaker went back, and then somebody deployed",
+	  D("3", "PRIMARY", "IN_PROGRESS", "") "," D("2", "ACTIVE", "FAILED",
+						     GOES_BACK),
+	  60000, ECS_SUPERSEDED },
 	{ "somebody deployed meanwhile",
 	  D("3", "PRIMARY", "IN_PROGRESS", "") "," D("2", "ACTIVE",
 						     "IN_PROGRESS", ""),

@@ -989,6 +989,19 @@ static int64_t ended_release(int64_t app, enum job_state state)
 	return version;
 }
 
+/* It was rolled out; then the store was full. */
+static void recorded_too_late(int64_t app)
+{
+	int64_t job = new_job(app, "refs/heads/main");
+	int64_t version = new_release(app, job);
+
+	assert_int_equal(store_journal(st, job, "rollout", "done", "", &err),
+			 0);
+	assert_int_equal(store_job_finish(st, job, JOB_FAILED, "[]", "", &err),
+			 1);
+	assert_int_equal(store_release_fail(st, app, version, "no", &err), 0);
+}
+
 static void the_newest_interrupted_after_the_live_one_is_found(void **state)
 {
 	int64_t app = new_app_id("shop");
@@ -1002,8 +1015,11 @@ static void the_newest_interrupted_after_the_live_one_is_found(void **state)
 	ended_release(app, JOB_FAILED);
 	assert_int_equal(store_release_interrupted(st, app, &version, &err), 1);
 	assert_int_equal(version, 3);
+	recorded_too_late(app);
+	assert_int_equal(store_release_interrupted(st, app, &version, &err), 1);
+	assert_int_equal(version, 5);
 	new_release(app, 0);
-	assert_int_equal(store_release_live(st, app, 5, &err), 0);
+	assert_int_equal(store_release_live(st, app, 6, &err), 0);
 	assert_int_equal(store_release_interrupted(st, app, &version, &err), 0);
 }
 

@@ -20,7 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FAMILY_LOOKED_AT 20 /* revisions, for the live release's */
+#define FAMILY_LOOKED_AT 20    /* revisions, for the live release's */
+#define LAG_MS		 30000 /* descriptions are not older than this */
 
 /* ---- to what ---- */
 
@@ -146,22 +147,6 @@ static void tell_zero(struct ecs *e, const struct ecs_roll *r)
 			       : "there is nothing to go back to");
 }
 
-/* Nothing that people notice was changed but the definition? */
-static bool is_small(const json_t *undo)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)undo, key, value)
-	{
-		/* Ours is the circuit breaker in it; AWS may answer it without
-		 * what it does not know of it. */
-		if (strcmp(key, "deploymentConfiguration") != 0)
-			return false;
-	}
-	return true;
-}
-
 /*
  * A stop needs no new task, so it is quick and works without capacity.  It
  * leads to the definition that was COMPLETED last, and only to that: what
@@ -171,7 +156,7 @@ static bool is_stopped(struct ecs *e, const struct ecs_roll *r)
 {
 	struct error err;
 
-	if (!r->is_completed || !r->id || !is_small(r->undo) ||
+	if (!r->is_completed || !r->id || json_object_size(r->undo) ||
 	    r->verdict == ECS_COMPLETE)
 		return false;
 	if (ecs_stop_deployment(e, r->name, &err) == 0)
@@ -232,22 +217,38 @@ static bool is_empty(const json_t *service)
 	       !json_integer_value(json_object_get(service, "pendingCount"));
 }
 
+/* Is the PRIMARY deployment one that ECS goes back to by itself?  Else
+ * somebody started it. */
+static bool is_choice_of_ecs(const struct ecs_roll *r,
+			     const struct ecs_state *s)
+{
+	return s->verdict == ECS_ROLLED_BACK ||
+	       strcmp(s->primary_id, r->before) == 0 ||
+	       (r->completed && strcmp(s->primary_id, r->completed) == 0);
+}
+
 /* ECS went back: to its last complete deployment, which need not be that of
- * the live release. */
+ * the live release, and with the definition alone for certain. */
 static enum back look_at_ecs(struct ecs *e, struct returning *b,
 			     const struct ecs_state *s, const json_t *service)
 {
 	struct ecs_roll *r = b->roll;
 
-	if (!b->primary && strcmp(s->primary_id, r->id ? r->id : "") != 0)
+	/* Not yet, or a description from before. */
+	if (!*s->primary_id || strcmp(s->primary_id, r->id) == 0)
+		return BACK_BY_ECS;
+	if (!b->primary && is_choice_of_ecs(r, s))
 		b->primary = xstrdup(s->primary_id);
-	if (b->primary && strcmp(s->primary_id, b->primary) != 0) {
+	if (!b->primary || strcmp(s->primary_id, b->primary) != 0) {
 		tell_taken(e, r);
 		return BACK_DONE;
 	}
+	if (r->previous && (s->primary_has_failed ||
+			    strcmp(s->primary_taskdef, r->previous) != 0))
+		return send_back(e, r);
 	if (!s->primary_is_complete)
 		return BACK_BY_ECS;
-	if (r->previous && strcmp(s->primary_taskdef, r->previous) != 0)
+	if (json_object_size(r->undo))
 		return send_back(e, r);
 	tell_back(e, r, s, service);
 	return BACK_DONE;
@@ -256,7 +257,12 @@ static enum back look_at_ecs(struct ecs *e, struct returning *b,
 static enum back look_at_ours(struct ecs *e, struct ecs_roll *r,
 			      const struct ecs_state *s, const json_t *service)
 {
+	bool is_young = clock_ms() - r->started_ms < LAG_MS;
+
 	if (s->verdict == ECS_IN_PROGRESS)
+		return BACK_REVERTED;
+	/* What AWS did without an answer may be described for a while. */
+	if (s->verdict == ECS_SUPERSEDED && !r->was_seen && is_young)
 		return BACK_REVERTED;
 	if (s->verdict == ECS_COMPLETE)
 		tell_back(e, r, s, service);
@@ -280,7 +286,7 @@ static enum back look(struct ecs *e, struct returning *b, const json_t *service)
 		return BACK_DONE;
 	switch (b->back) {
 	case BACK_TO_ZERO:
-		return is_empty(service) ? BACK_DONE : BACK_TO_ZERO;
+		return service && is_empty(service) ? BACK_DONE : BACK_TO_ZERO;
 	case BACK_BY_ECS:
 		return look_at_ecs(e, b, &s, service);
 	default:
@@ -303,6 +309,18 @@ static size_t list_going(const struct returning *list, size_t count,
 	return n;
 }
 
+/* What AWS did not hear of runs on. */
+static void tell_unsent(struct ecs *e, const struct returning *list,
+			size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].back == BACK_TO_SEND)
+			ecs_complain(e,
+				     "%s: AWS could not be told to go back: "
+				     "what was pushed may be running",
+				     list[i].roll->p->type);
+}
+
 static void wait_back(struct ecs *e, struct returning *list, size_t count)
 {
 	const char *names[PLAN_TYPES_MAX + 1];
@@ -316,7 +334,7 @@ static void wait_back(struct ecs *e, struct returning *list, size_t count)
 		(void)ecs_pause(e, p.wait_ms);
 		if (ecs_poller_look(&p, e, names, &services, &err) < 0) {
 			ecs_complain(e, "cannot watch it go back: %s", err.msg);
-			return;
+			break;
 		}
 		for (size_t i = 0; services && i < count; i++)
 			if (list[i].back != BACK_DONE)
@@ -327,8 +345,36 @@ static void wait_back(struct ecs *e, struct returning *list, size_t count)
 		if (clock_ms() > p.end_ms) {
 			ecs_complain(e, "it is not stable again yet: look at "
 					"slipway ps");
-			return;
+			break;
 		}
+	}
+	tell_unsent(e, list, count);
+}
+
+/* Somebody may have decided since the last look, which may be long ago. */
+static void look_first(struct ecs *e, struct ecs_roll *rolls, size_t count)
+{
+	const char *names[PLAN_TYPES_MAX + 1] = { NULL };
+	json_auto_t *services = NULL;
+	struct error ignored;
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (rolls[i].id)
+			names[n++] = rolls[i].name;
+	if (!n || ecs_describe_services(e, names, &services, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		enum ecs_verdict was = rolls[i].verdict;
+		struct ecs_state s;
+
+		if (!rolls[i].id)
+			continue;
+		ecs_roll_judge(&rolls[i],
+			       ecs_service_named(services, rolls[i].name), &s);
+		/* This may be the older description. */
+		if (s.verdict == ECS_IN_PROGRESS)
+			rolls[i].verdict = was;
 	}
 }
 
@@ -352,6 +398,7 @@ void ecs_go_back(struct ecs *e, const struct app *app, struct ecs_roll *rolls,
 	bool is_told = false;
 
 	e->is_going_back = true;
+	look_first(e, rolls, count);
 	/* All on their way before one is waited for. */
 	for (size_t i = 0; i < count; i++) {
 		list[i].roll = &rolls[i];

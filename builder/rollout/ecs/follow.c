@@ -87,7 +87,9 @@ static int look(struct ecs *e, struct ecs_poller *p, struct ecs_roll *r,
 		return 1;
 	}
 	tell_progress(e, r, &s);
-	if (service && ecs_reasons_look(&r->reasons, service) == -ERR_LIMIT)
+	/* Its calls take long while AWS throttles. */
+	if (service && clock_ms() <= p->end_ms &&
+	    ecs_reasons_look(&r->reasons, service) == -ERR_LIMIT)
 		ecs_poller_slow_down(p);
 	if (s.verdict != ECS_IN_PROGRESS)
 		return fail(r, &s, err);

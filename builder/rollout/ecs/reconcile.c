@@ -15,6 +15,7 @@
 #include "builder/rollout/ecs/service.h"
 #include "builder/rollout/ecs/taskdef.h"
 #include "builder/rollout/ecs/verdict.h"
+#include "builder/rollout/outcome.h"
 #include "builder/store/app_lock.h"
 #include "builder/store/store.h"
 
@@ -98,6 +99,14 @@ static int send_back(const struct taking_back *b, const json_t *service,
 	if (previous &&
 	    strcmp(previous, json_get_str(service, "taskDefinition", "")) == 0)
 		free(TAKE_PTR(previous));
+	if (!previous && ecs_is_adopted(service)) {
+		ecs_complain(b->e,
+			     "app=%s v%" PRId64 " was interrupted: service %s "
+			     "is left on it, as what it ran before is not "
+			     "known",
+			     b->app->name, b->version, name);
+		return 0;
+	}
 	tell(b, name, previous ? ecs_short_name(previous) : "no task at all");
 	if (previous)
 		return send_to(b, service, previous, err);
@@ -115,6 +124,8 @@ static int look_at_service(const struct taking_back *b, const json_t *service,
 		b->e, json_get_str(primary, "taskDefinition", ""), &current,
 		err);
 
+	if (r == -ERR_NOTFOUND)
+		return 0; /* nothing that we know of */
 	if (r < 0)
 		return r;
 	tags = json_object_get(current, "tags");
@@ -135,16 +146,19 @@ static bool has_tasks_wanted(const json_t *service)
 static int take_back(const struct taking_back *b, struct error *err)
 {
 	json_auto_t *services = NULL;
+	struct outcome o = { .r = 0 };
 	size_t i;
 	json_t *service;
 	int r = ecs_app_services(b->e, b->app, &services, err);
 
+	if (r < 0)
+		return r;
 	json_array_foreach(services, i, service)
 	{
-		if (r == 0 && has_tasks_wanted(service))
-			r = look_at_service(b, service, err);
+		if (has_tasks_wanted(service))
+			outcome_note(&o, look_at_service(b, service, err), err);
 	}
-	return r;
+	return outcome_result(&o, err);
 }
 
 static int reconcile_app(struct ecs *e, int64_t id, struct error *err)

@@ -25,6 +25,7 @@ void ecs_roll_release(struct ecs_roll *r)
 	free(r->container);
 	free(r->target_group);
 	free(r->previous);
+	free(r->completed);
 	json_decref(r->undo);
 	free(r->id);
 	free(r->before);
@@ -67,12 +68,14 @@ void ecs_roll_judge(struct ecs_roll *r, const json_t *service,
 void ecs_poller_start(struct ecs_poller *p, const struct ecs *e)
 {
 	p->wait_ms = POLL_MS;
+	p->is_throttled = false;
 	p->good_ms = clock_ms();
 	p->end_ms = p->good_ms + e->section->rollout_timeout_ms;
 }
 
 void ecs_poller_slow_down(struct ecs_poller *p)
 {
+	p->is_throttled = true;
 	p->wait_ms =
 		p->wait_ms * 2 < POLL_SLOW_MS ? p->wait_ms * 2 : POLL_SLOW_MS;
 }
@@ -84,7 +87,9 @@ int ecs_poller_look(struct ecs_poller *p, struct ecs *e,
 	int r = ecs_describe_services(e, names, ret, err);
 
 	if (r == 0) {
-		p->wait_ms = POLL_MS;
+		if (!p->is_throttled)
+			p->wait_ms = POLL_MS;
+		p->is_throttled = false;
 		p->good_ms = clock_ms();
 		return 0;
 	}

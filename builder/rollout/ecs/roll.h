@@ -31,7 +31,8 @@ struct ecs_roll {
 	 * what else of UpdateService is to be as it was. */
 	char *previous;
 	int previous_port; /* of one whose service is gone; 0 = not known */
-	bool is_completed; /* `previous` is what was COMPLETED last */
+	char *completed;   /* id of the deployment that was COMPLETED last */
+	bool is_completed; /* `previous` is what it runs */
 	bool is_at_rest;   /* people want no task of what is live */
 	json_t *undo;
 	/* Our deployment */
@@ -61,8 +62,9 @@ void ecs_roll_judge(struct ecs_roll *r, const json_t *service,
 /* Looks every 2 s, less often while AWS throttles or fails. */
 struct ecs_poller {
 	int wait_ms;
-	int64_t end_ms;	 /* target.NAME.rollout-timeout from its start */
-	int64_t good_ms; /* of the last answer */
+	bool is_throttled; /* since the last look */
+	int64_t end_ms;	   /* target.NAME.rollout-timeout from its start */
+	int64_t good_ms;   /* of the last answer */
 };
 
 void ecs_poller_start(struct ecs_poller *p, const struct ecs *e)

@@ -109,15 +109,21 @@ static bool is_last_completed(const json_t *service, const char *taskdef)
 				 taskdef) == 0;
 }
 
+static bool wants_tasks(const json_t *service)
+{
+	return json_integer_value(json_object_get(service, "desiredCount")) > 0;
+}
+
 /* A deploy that failed left its own definition at no task; people, the live
  * one. */
-static bool is_at_rest(const struct app *app, const json_t *service,
+static bool is_at_rest(const struct ecs_rollout *ro, const json_t *service,
 		       const json_t *current)
 {
-	return app->live_version &&
-	       ecs_tag_release(json_object_get(current, "tags")) ==
-		       app->live_version &&
-	       !json_integer_value(json_object_get(service, "desiredCount"));
+	json_t *tags = json_object_get(current, "tags");
+
+	return !wants_tasks(service) && ro->app->live_version &&
+	       ecs_owned(tags, ro->e->owner, ro->app->id) == ECS_OURS &&
+	       ecs_tag_release(tags) == ro->app->live_version;
 }
 
 /* *ret is the task definition that it runs. */
@@ -128,13 +134,21 @@ static int look_at_service(struct ecs_rollout *ro, struct ecs_roll *roll,
 	int r = ecs_describe_taskdef(
 		ro->e, json_get_str(service, "taskDefinition", ""), ret, err);
 
-	if (r == 0)
+	if (r < 0)
+		return r;
+	/* What has no task is to be as it was. */
+	if (!wants_tasks(service))
+		roll->previous =
+			xstrdup(json_get_str(service, "taskDefinition", ""));
+	else
 		r = ecs_find_previous(ro->e, ro->app, service, *ret,
 				      &roll->previous, err);
 	if (r < 0)
 		return r;
+	roll->completed =
+		xstrdup(json_get_str(ecs_completed(service), "id", ""));
 	roll->is_completed = is_last_completed(service, roll->previous);
-	roll->is_at_rest = is_at_rest(ro->app, service, *ret);
+	roll->is_at_rest = is_at_rest(ro, service, *ret);
 	return 0;
 }
 
@@ -176,6 +190,16 @@ static int register_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 	roll->port = what.port;
 	return ecs_register(ro->e, &what, &roll->taskdef, &roll->container,
 			    err);
+}
+
+/* Its service is there after all. */
+static int register_again(struct ecs_rollout *ro, struct ecs_roll *roll,
+			  struct error *err)
+{
+	free(TAKE_PTR(roll->previous));
+	free(TAKE_PTR(roll->taskdef));
+	free(TAKE_PTR(roll->container));
+	return register_one(ro, roll, err);
 }
 
 static int register_all(struct ecs_rollout *ro, struct error *err)
@@ -326,6 +350,8 @@ static int start_one(struct ecs_rollout *ro, struct ecs_roll *roll,
 	if (r == -ERR_EXISTS && !service) {
 		r = look_again(ro, roll, err);
 		service = active(ro, roll);
+		if (r == 0)
+			r = register_again(ro, roll, err);
 		if (r == 0)
 			r = change_service(ro, roll, service, &now, err);
 	}

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "builder/aws/aws.h"
+#include "builder/rollout/ecs/describe.h"
 #include "builder/rollout/ecs/ecs.h"
 #include "builder/rollout/ecs/name.h"
 #include "builder/rollout/ecs/verdict.h"
@@ -52,7 +53,7 @@ static json_t *network_configuration(const struct ecs *e)
 static int take_service(json_t *reply, json_t **ret, struct error *err)
 {
 	json_t *service = json_object_get(reply, "service");
-	const json_t *primary = ecs_deployment(service, NULL);
+	const json_t *primary = service ? ecs_deployment(service, NULL) : NULL;
 
 	if (!*json_get_str(primary, "id", ""))
 		return err_set(err, ERR_PROTO,
@@ -125,26 +126,35 @@ static int64_t worth_waiting(const struct ecs *e, int r)
 	return 0;
 }
 
-int ecs_create_service(struct ecs *e, const struct ecs_service_plan *p,
-		       json_t **ret, struct error *err)
+/* Ask until AWS knows what was made a moment ago. */
+static int ask(struct ecs *e, const char *operation, const json_t *input,
+	       json_t **ret, struct error *err)
 {
-	json_auto_t *input = create_input(e, p);
 	int64_t began = clock_ms();
 
 	for (;;) {
 		json_auto_t *reply = NULL;
-		int r = ecs_call(e, "CreateService", input, &reply, err);
+		int r = ecs_call(e, operation, input, &reply, err);
 
 		if (r == 0)
 			return take_service(reply, ret, err);
-		if (r == -ERR_PEER && was_told(e, "not idempotent"))
-			return err_set(err, ERR_EXISTS,
-				       "service %s exists already", p->name);
 		if (clock_ms() - began >= worth_waiting(e, r))
 			return r;
 		if (ecs_pause(e, AGAIN_MS))
 			return err_set(err, ERR_CANCELED, "canceled");
 	}
+}
+
+int ecs_create_service(struct ecs *e, const struct ecs_service_plan *p,
+		       json_t **ret, struct error *err)
+{
+	json_auto_t *input = create_input(e, p);
+	int r = ask(e, "CreateService", input, ret, err);
+
+	if (r == -ERR_PEER && was_told(e, "not idempotent"))
+		return err_set(err, ERR_EXISTS, "service %s exists already",
+			       p->name);
+	return r;
 }
 
 /* ---- update ---- */
@@ -289,7 +299,8 @@ json_t *ecs_update_input(const struct ecs *e, const json_t *service,
 			 const struct ecs_service_plan *p)
 {
 	json_t *tags = json_object_get(service, "tags");
-	bool is_ours = ecs_owned(tags, e->owner, p->app->id) == ECS_OURS;
+	bool is_ours = !ecs_is_adopted(service) &&
+		       ecs_owned(tags, e->owner, p->app->id) == ECS_OURS;
 	json_t *input =
 		json_pack("{s:s, s:s, s:s}", "cluster", e->section->cluster,
 			  "service", p->name, "taskDefinition", p->taskdef);
@@ -305,6 +316,25 @@ json_t *ecs_update_input(const struct ecs *e, const json_t *service,
 				    json_integer(p->count));
 	set_balancers(e, service, p, is_ours, input);
 	return input;
+}
+
+/* What AWS answered of a circuit breaker is in ours?  It need not know all
+ * that ours has. */
+static bool is_same_breaker(const json_t *service, const json_t *input)
+{
+	json_t *was = json_at(service, "deploymentConfiguration",
+			      "deploymentCircuitBreaker", NULL);
+	json_t *ours = json_at(input, "deploymentConfiguration",
+			       "deploymentCircuitBreaker", NULL);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(was, key, value)
+	{
+		if (!json_equal(value, json_object_get(ours, key)))
+			return false;
+	}
+	return was != NULL;
 }
 
 json_t *ecs_undo_of(const json_t *service, const json_t *input)
@@ -338,6 +368,8 @@ json_t *ecs_undo_of(const json_t *service, const json_t *input)
 	}
 	if (json_object_get(input, "forceNewDeployment"))
 		json_object_set_new(undo, "forceNewDeployment", json_true());
+	if (is_same_breaker(service, input))
+		json_object_del(undo, "deploymentConfiguration");
 	/* Without a load balancer there may be none. */
 	if (json_object_get(input, "healthCheckGracePeriodSeconds") &&
 	    json_array_size(balancers))
@@ -363,10 +395,7 @@ json_t *ecs_undo_of_creation(const struct ecs_service_plan *p, int port)
 int ecs_update_service(struct ecs *e, const json_t *input, json_t **ret,
 		       struct error *err)
 {
-	json_auto_t *reply = NULL;
-	int r = ecs_call(e, "UpdateService", input, &reply, err);
-
-	return r < 0 ? r : take_service(reply, ret, err);
+	return ask(e, "UpdateService", input, ret, err);
 }
 
 /* ---- back, and the end ---- */

@@ -30,7 +30,8 @@ struct ecs_service_plan {
 
 /*
  * Create the service; one that drains is waited for, up to 5 min, and so is
- * what AWS does not know yet of a role or a listener rule, up to 1 min.
+ * what AWS does not know yet of a role or a listener rule, up to 1 min (also
+ * by the others).
  *
  * -ERR_EXISTS: there is one after all (look again).
  */

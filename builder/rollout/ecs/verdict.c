@@ -63,11 +63,20 @@ static bool is_complete(const json_t *service, const json_t *d)
 	       number(d, "runningCount") == number(d, "desiredCount");
 }
 
-/* Either of the two deployments says so. */
 static bool goes_back(const json_t *d)
 {
 	return strstr(json_get_str(d, "rolloutStateReason", ""),
 		      "rolling back to deploymentId") != NULL;
+}
+
+/* Either of the two deployments says so. */
+static bool goes_back_to(const json_t *primary, const json_t *ours)
+{
+	const char *reason = json_get_str(ours, "rolloutStateReason", "");
+
+	return goes_back(primary) ||
+	       (goes_back(ours) &&
+		strstr(reason, json_get_str(primary, "id", "?")));
 }
 
 static enum ecs_verdict judge_primary(const json_t *service, const json_t *d)
@@ -89,7 +98,7 @@ static enum ecs_verdict judge_other(const struct ecs_watched *w,
 	 * What it says of going back is about an earlier rollout then. */
 	if ((is_before || !primary) && !ours && w->age_ms < LAG_MS)
 		return ECS_IN_PROGRESS;
-	if (is_before || !primary || goes_back(primary) || goes_back(ours))
+	if (is_before || !primary || goes_back_to(primary, ours))
 		return ECS_ROLLED_BACK;
 	return ECS_SUPERSEDED;
 }
@@ -110,6 +119,7 @@ void ecs_judge(const json_t *service, const struct ecs_watched *w,
 	ret->primary_id = json_get_str(primary, "id", "");
 	ret->primary_taskdef = json_get_str(primary, "taskDefinition", "");
 	ret->primary_is_complete = primary && is_complete(service, primary);
+	ret->primary_has_failed = is(primary, "rolloutState", "FAILED");
 	if (!is(service, "status", "ACTIVE"))
 		ret->verdict = ECS_DELETED;
 	else if (ours && ours == primary)

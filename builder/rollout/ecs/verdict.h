@@ -52,6 +52,7 @@ struct ecs_state {
 	const char *primary_id;
 	const char *primary_taskdef;
 	bool primary_is_complete;
+	bool primary_has_failed;
 	const char *reason; /* rolloutStateReason of the one that matters */
 };
 
