@@ -49,7 +49,8 @@ static const struct option_spec list_options[] = {
 static const struct option_spec logs_options[] = {
 	{ 't', "tail", NULL, "go on with what comes" },
 	{ 'n', "num", "N", "start with the last N lines (100)" },
-	{ 'p', "ps", "PROCESS", "only this one: web, web.1" },
+	{ 'p', "ps", "PROCESS",
+	  "only this one: web, web.1, on ECS web.1f0c22ab" },
 	{ 0, "since", "TIME", "from then on: 10m (ago), 2026-11-22T10:15:00Z" },
 	{ 0, "grep", "TEXT", "only lines with this text" },
 	{ 0, NULL, NULL, NULL },
@@ -135,7 +136,7 @@ const struct command commands[] = {
 	{ .name = "apps:set",
 	  .group = G_APPS,
 	  .synopsis = "APP target TARGET",
-	  .help = "choose where it runs, before its first deploy",
+	  .help = "choose where it runs, while no release is live",
 	  .detail = "What runs does not move: make another app with "
 		    "apps:create --target, push\nto it, and destroy this "
 		    "one.",

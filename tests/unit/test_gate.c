@@ -1,5 +1,5 @@
-/* builder/rollout/: the probe behind the gate, stamps of logs, plans of
- * releases. */
+/* builder/rollout/docker/probe.h, the probe behind the gate; log_stamp.h and
+ * release_plan.h of builder/rollout/. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* builder/rollout/: haproxy.cfg, HAProxy's replies, and the changes planned
- * from them. */
+/* builder/rollout/router/: haproxy.cfg, HAProxy's replies, and the changes
+ * planned from them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -12,9 +12,9 @@
  *	- the revision of its family that is tagged with the live release;
  *	- that of its last complete deployment.
  *
- * Without any of them, and when the service had no tasks, it goes back to 0
- * tasks.  One that this rollout made goes to the live release's revision, if
- * there is one: somebody had deleted it.
+ * Without any of them it goes back to 0 tasks; and so does a service that had
+ * none, with the definition that it had.  One that this rollout made goes to
+ *the live release's revision, if there is one: somebody had deleted it.
  */
 #ifndef BUILDER_ROLLOUT_ECS_BACK_H
 #define BUILDER_ROLLOUT_ECS_BACK_H
