@@ -287,6 +287,24 @@ test_expect_success 'what another installation made is refused' '
 		[\"slipway/theirs\"]}"
 '
 
+test_expect_success 'and so is a service of theirs, before a migration runs' '
+	make_app staff && echo "release: echo migrated" \
+		>>"$TRASH/staff/Procfile" && commit staff one &&
+	ecs RegisterTaskDefinition "{\"family\": \"staff-web\",
+		\"containerDefinitions\": [{\"name\": \"web\", \"image\": \"x\",
+		\"memory\": 64}]}" >"$TRASH/reply" &&
+	ecs CreateService "{\"cluster\": \"$CLUSTER\", \"serviceName\":
+		\"staff-web\", \"taskDefinition\": \"staff-web\",
+		\"desiredCount\": 0, \"tags\": [{\"key\": \"slipway:owner\",
+		\"value\": \"x\"}, {\"key\": \"slipway:app\", \"value\": \"1\"}]}" \
+		>"$TRASH/reply" && test_must_fail push staff main &&
+	contains "$TRASH/out" "service staff-web belongs to another app" \
+		"target.prod.name-prefix" &&
+	! grep -q -e migrated -e pushing "$TRASH/out" &&
+	slipway apps:destroy staff --confirm staff &&
+	told staff-web ".status == \"ACTIVE\""
+'
+
 test_expect_success 'and so is a log group of theirs' '
 	make_app lines && aws_call logs CreateLogGroup "{\"logGroupName\":
 		\"/slipway/lines\", \"tags\": {\"slipway:owner\": \"x\",

@@ -92,6 +92,48 @@ json_t *ecs_service_named(const json_t *services, const char *name)
 
 /* ---- services of an app ---- */
 
+static int check_owners(const struct ecs *e, const struct app *app,
+			const json_t *services, struct error *err)
+{
+	size_t i;
+	json_t *service;
+
+	json_array_foreach(services, i, service)
+	{
+		int r = ecs_app_owns(
+			e, app, json_object_get(service, "tags"), "service",
+			json_get_str(service, "serviceName", "?"), err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int ecs_planned_services(struct ecs *e, const struct app *app,
+			 const struct release_plan *plan, json_t **ret,
+			 struct error *err)
+{
+	char *names[PLAN_TYPES_MAX + 1] = { NULL };
+	json_auto_t *services = NULL;
+	size_t count = 0;
+	int r;
+
+	for (size_t i = 0; i < plan->types_count; i++)
+		if (plan->types[i].count)
+			names[count++] = ecs_service_name(e->section, app->name,
+							  plan->types[i].type);
+	r = ecs_describe_services(e, (const char *const *)names, &services,
+				  err);
+	while (count)
+		free(names[--count]);
+	if (r == 0)
+		r = check_owners(e, app, services, err);
+	if (r == 0)
+		*ret = TAKE_PTR(services);
+	return r;
+}
+
 static void add_names(const json_t *reply, const char *prefix, json_t *names)
 {
 	size_t i;

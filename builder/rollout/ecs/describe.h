@@ -16,6 +16,7 @@
 struct app;
 struct ecs;
 struct error;
+struct release_plan;
 
 /*
  * DescribeServices with tags for any number of names (NULL-ended).  *ret is
@@ -23,6 +24,15 @@ struct error;
  */
 int ecs_describe_services(struct ecs *e, const char *const *names, json_t **ret,
 			  struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * The same for those of the process types that `plan` runs.
+ * -ERR_EXISTS: one of them is another app's.
+ */
+int ecs_planned_services(struct ecs *e, const struct app *app,
+			 const struct release_plan *plan, json_t **ret,
+			 struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
 /* One of that array by serviceName; borrowed, NULL = none. */

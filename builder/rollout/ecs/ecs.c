@@ -149,6 +149,19 @@ int ecs_owns(const struct ecs *e, const json_t *tags, const char *what,
 		       what, name, e->section->name, key);
 }
 
+int ecs_app_owns(const struct ecs *e, const struct app *app, const json_t *tags,
+		 const char *what, const char *name, struct error *err)
+{
+	enum ecs_owned owned = ecs_owned(tags, e->owner, app->id);
+
+	if (owned != ECS_ANOTHERS)
+		return owned == ECS_OURS;
+	return err_set(err, ERR_EXISTS,
+		       "%s %s belongs to another app: its tags say so (choose "
+		       "another target.%s.name-prefix)",
+		       what, name, e->section->name);
+}
+
 /* ---- task definitions ---- */
 
 int ecs_port(struct ecs *e, const struct release *release, const json_t *base)

@@ -78,6 +78,14 @@ int ecs_owns(const struct ecs *e, const json_t *tags, const char *what,
 	     const char *name, const char *key, struct error *err)
 	__attribute__((nonnull(1, 3, 4, 5, 6), warn_unused_result));
 
+/*
+ * The same of a service or target group, which is the one app's alone: 1, 0,
+ * or -ERR_EXISTS when it is another app's.
+ */
+int ecs_app_owns(const struct ecs *e, const struct app *app, const json_t *tags,
+		 const char *what, const char *name, struct error *err)
+	__attribute__((nonnull(1, 2, 4, 5, 6), warn_unused_result));
+
 struct ecs_registration {
 	const struct app *app;
 	const struct release *release;

@@ -45,9 +45,9 @@ static int find_group(struct ecs *e, const char *name, json_t **ret,
 	return 0;
 }
 
-/* Whose it is, by the tags of a target group or rule. */
-static int find_owner(struct ecs *e, const struct app *app, const char *arn,
-		      enum ecs_owned *ret, struct error *err)
+/* Tags of a target group, the caller's; NULL = none. */
+static int find_tags(struct ecs *e, const char *arn, json_t **ret,
+		     struct error *err)
 {
 	json_auto_t *input = json_pack("{s:[s]}", "ResourceArns", arn);
 	json_auto_t *reply = NULL;
@@ -57,7 +57,7 @@ static int find_owner(struct ecs *e, const struct app *app, const char *arn,
 	if (r < 0)
 		return r;
 	about = json_array_get(json_object_get(reply, "TagDescriptions"), 0);
-	*ret = ecs_owned(json_object_get(about, "Tags"), e->owner, app->id);
+	*ret = json_incref(json_object_get(about, "Tags"));
 	return 0;
 }
 
@@ -144,13 +144,24 @@ static int find_or_create(struct ecs *e, const struct app *app,
 	return r;
 }
 
+/* 1, 0 (nobody's) or -code */
+static int owns_group(struct ecs *e, const struct app *app, const char *name,
+		      const char *arn, struct error *err)
+{
+	json_auto_t *tags = NULL;
+	int r = find_tags(e, arn, &tags, err);
+
+	if (r < 0)
+		return r;
+	return ecs_app_owns(e, app, tags, "target group", name, err);
+}
+
 /* One that somebody else made, without our tags, is used as it is. */
 static int ensure_group(struct ecs *e, const struct app *app, const char *type,
 			int port, char **ret_arn, struct error *err)
 {
 	auto_free char *name = ecs_group_name(e->section, app->name, type);
 	json_auto_t *group = NULL;
-	enum ecs_owned owned = ECS_OURS;
 	const char *arn;
 	int r = find_or_create(e, app, type, name, port, &group, err);
 
@@ -158,16 +169,9 @@ static int ensure_group(struct ecs *e, const struct app *app, const char *type,
 		return r;
 	arn = json_get_str(group, "TargetGroupArn", "");
 	if (r == 0)
-		r = find_owner(e, app, arn, &owned, err);
-	if (r < 0)
-		return r;
-	if (owned == ECS_ANOTHERS)
-		return err_set(err, ERR_EXISTS,
-			       "target group %s belongs to another app: its "
-			       "tags say so (choose another "
-			       "target.%s.name-prefix)",
-			       name, e->section->name);
-	r = owned == ECS_OURS ? set_up_group(e, arn, group, err) : 0;
+		r = owns_group(e, app, name, arn, err);
+	if (r > 0)
+		r = set_up_group(e, arn, group, err);
 	if (r == 0)
 		*ret_arn = xstrdup(arn);
 	return r;
@@ -448,7 +452,7 @@ int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,
 {
 	auto_free char *name = ecs_group_name(e->section, app->name, type);
 	json_auto_t *group = NULL;
-	enum ecs_owned owned = ECS_NOBODYS;
+	json_auto_t *tags = NULL;
 	const char *arn;
 	int r;
 
@@ -458,8 +462,8 @@ int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,
 	if (r < 0)
 		return r == -ERR_NOTFOUND ? 0 : r;
 	arn = json_get_str(group, "TargetGroupArn", "");
-	r = find_owner(e, app, arn, &owned, err);
-	if (r < 0 || owned != ECS_OURS)
+	r = find_tags(e, arn, &tags, err);
+	if (r < 0 || ecs_owned(tags, e->owner, app->id) != ECS_OURS)
 		return r;
 	r = delete_rules(e, arn, err);
 	return r < 0 ? r : delete_group(e, arn, err);

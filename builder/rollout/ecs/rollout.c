@@ -52,44 +52,20 @@ static void ecs_rollout_free(struct ecs_rollout *ro)
 
 static int describe(struct ecs_rollout *ro, struct error *err)
 {
-	const char *names[PLAN_TYPES_MAX + 1] = { NULL };
-
 	for (size_t i = 0; i < ro->plan.types_count; i++) {
 		const struct process_plan *p = &ro->plan.types[i];
-		struct ecs_roll *roll = &ro->rolls[ro->count];
+		struct ecs_roll *roll;
 
 		if (!p->count)
 			continue;
+		roll = &ro->rolls[ro->count++];
 		roll->p = p;
 		roll->running = -1;
 		roll->name = ecs_service_name(ro->e->section, ro->app->name,
 					      p->type);
-		names[ro->count++] = roll->name;
 	}
-	return ecs_describe_services(ro->e, names, &ro->services, err);
-}
-
-static int check_owner(const struct ecs_rollout *ro, const char *name,
-		       struct error *err)
-{
-	const json_t *service = ecs_service_named(ro->services, name);
-	const json_t *tags = json_object_get(service, "tags");
-
-	if (ecs_owned(tags, ro->e->owner, ro->app->id) != ECS_ANOTHERS)
-		return 0;
-	return err_set(err, ERR_EXISTS,
-		       "service %s belongs to another app: its tags say so "
-		       "(choose another target.%s.name-prefix)",
-		       name, ro->e->section->name);
-}
-
-static int check_owners(const struct ecs_rollout *ro, struct error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ro->count; i++)
-		r = check_owner(ro, ro->rolls[i].name, err);
-	return r;
+	return ecs_planned_services(ro->e, ro->app, &ro->plan, &ro->services,
+				    err);
 }
 
 /* DRAINING ones end by themselves: they are as good as gone. */
@@ -307,13 +283,18 @@ static int look_again(struct ecs_rollout *ro, struct ecs_roll *roll,
 
 	for (;;) {
 		json_auto_t *now = NULL;
+		json_t *service;
 		int r = ecs_describe_services(ro->e, names, &now, err);
 
 		if (r < 0)
 			return r;
-		if (json_array_size(now)) {
-			note_service(ro, json_array_get(now, 0));
-			return check_owner(ro, roll->name, err);
+		service = json_array_get(now, 0);
+		if (service) {
+			note_service(ro, service);
+			r = ecs_app_owns(ro->e, ro->app,
+					 json_object_get(service, "tags"),
+					 "service", roll->name, err);
+			return r < 0 ? r : 0;
 		}
 		if (clock_ms() > end)
 			return err_set(err, ERR_EXISTS,
@@ -391,8 +372,6 @@ static int run(struct ecs_rollout *ro, struct error *err)
 		r = ecs_prepare(ro->e, ro->app, ro->release, err);
 	if (r == 0)
 		r = describe(ro, err);
-	if (r == 0)
-		r = check_owners(ro, err);
 	if (r == 0)
 		r = register_all(ro, err);
 	if (r == 0)

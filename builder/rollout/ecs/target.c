@@ -61,6 +61,20 @@ static int claim_group(struct ecs *e, const struct app *app, struct error *err)
 				       ours, err);
 }
 
+static int check_services(struct ecs *e, const struct app *app,
+			  const struct release *release, struct error *err)
+{
+	struct release_plan plan;
+	json_auto_t *services = NULL;
+	int r = release_plan_parse(release->processes, &plan, err);
+
+	if (r < 0)
+		return r;
+	r = ecs_planned_services(e, app, &plan, &services, err);
+	release_plan_release(&plan);
+	return r;
+}
+
 /* Is release->published an image of this repository that is still there?  1,
  * 0 or -code. */
 static int is_published(struct ecs *e, const struct ecs_publication *what,
@@ -132,6 +146,8 @@ static int publish_all(struct ecs *e, const struct app *app,
 					.version = release->version };
 	int r = check_processor(e, release, err);
 
+	if (r == 0)
+		r = check_services(e, app, release, err);
 	if (r == 0)
 		r = claim_repository(e, app, name, &repository, err);
 	if (r == 0)
