@@ -14,7 +14,8 @@ CONSTANTS = {
     "ecr-token": 12 * 3600,
     # ECS task stopped: visible about one hour
     "stopped-task": 3600,
-    # ECS: a task without health check counts as healthy after this
+    # ECS: a task with neither health check nor load balancer counts as
+    # healthy after this
     "healthy-after": 40,
     # ELBv2 attribute deregistration_delay.timeout_seconds, default
     "deregistration-delay": 300,

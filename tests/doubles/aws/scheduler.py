@@ -413,7 +413,8 @@ class Scheduler:
         if any(c.has_check and c.essential for c in task.containers):
             if task.health != "HEALTHY":
                 return False
-        elif time.monotonic() - task.running_since < \
+        elif not task.load_balancers and \
+                time.monotonic() - task.running_since < \
                 self.world.clock.constant("healthy-after"):
             return False
         return all(self.elb.health(
