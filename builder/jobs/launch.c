@@ -57,6 +57,11 @@ static void report_busy(void *ctx, const char *what)
 	transcript_busy(((struct deploy *)ctx)->out, what);
 }
 
+static void report_progress(void *ctx, const char *text)
+{
+	transcript_progress(((struct deploy *)ctx)->out, text);
+}
+
 static bool report_is_canceled(void *ctx)
 {
 	transcript_tick(((struct deploy *)ctx)->out);
@@ -70,6 +75,7 @@ static struct target_report report_to(struct deploy *d)
 				       .error = report_error,
 				       .output = report_output,
 				       .busy = report_busy,
+				       .progress = report_progress,
 				       .is_canceled = report_is_canceled,
 				       .ctx = d };
 }

@@ -110,8 +110,19 @@ void transcript_output(struct transcript *t, struct slice line)
 
 void transcript_busy(struct transcript *t, const char *what)
 {
-	snprintf(t->busy, sizeof(t->busy), "%s", what ? what : "");
+	char now[sizeof(t->busy)];
+
+	snprintf(now, sizeof(now), "%s", what ? what : "");
+	if (strcmp(now, t->busy) == 0)
+		return;
+	memcpy(t->busy, now, sizeof(now));
+	t->progress[0] = '\0';
 	t->busy_ms = clock_ms();
+}
+
+void transcript_progress(struct transcript *t, const char *text)
+{
+	snprintf(t->progress, sizeof(t->progress), "%s", text ? text : "");
 }
 
 void transcript_tick(struct transcript *t)
@@ -120,7 +131,8 @@ void transcript_tick(struct transcript *t)
 
 	if (!t->busy[0] || clock_ms() - t->quiet_ms < QUIET_MS)
 		return;
-	buf_addf(&b, "still running: %s (", t->busy);
+	buf_addf(&b, "still running: %s%s%s (", t->busy,
+		 *t->progress ? ": " : "", t->progress);
 	text_add_duration(&b, clock_ms() - t->busy_ms);
 	buf_addc(&b, ')');
 	put(t, detail_mark, buf_slice(&b));

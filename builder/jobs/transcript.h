@@ -23,9 +23,10 @@ struct transcript {
 	int64_t max_bytes;
 	int64_t written;
 	bool is_full;
-	char busy[160];	  /* what is going on; "" = nothing */
-	int64_t busy_ms;  /* since when */
-	int64_t quiet_ms; /* when the last line went out */
+	char busy[160];	    /* what is going on; "" = nothing */
+	char progress[160]; /* how far it is; "" = not known */
+	int64_t busy_ms;    /* since when it goes on */
+	int64_t quiet_ms;   /* when the last line went out */
 };
 
 /* DATA/builds/ID.log; the caller frees it. */
@@ -54,8 +55,13 @@ void transcript_result(struct transcript *t, const char *fmt, ...)
 void transcript_output(struct transcript *t, struct slice line)
 	__attribute__((nonnull));
 
-/* What is going on from now on; NULL or "" = nothing to tell. */
+/* What is going on from now on; NULL or "" = nothing to tell.  The same again
+ * goes on since it was told first. */
 void transcript_busy(struct transcript *t, const char *what)
+	__attribute__((nonnull(1)));
+
+/* How far that is, or what holds it up; NULL or "" = not known. */
+void transcript_progress(struct transcript *t, const char *text)
 	__attribute__((nonnull(1)));
 
 /* Let the builder look at the log and at the job's record. */

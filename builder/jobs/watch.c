@@ -121,6 +121,7 @@ static struct target_report report_to(struct watch *w)
 				       .detail = say_step,
 				       .error = say_error,
 				       .busy = say_busy,
+				       .progress = say_busy,
 				       .is_canceled = say_is_canceled,
 				       .ctx = w };
 }

@@ -46,6 +46,8 @@ struct target_report {
 	void (*output)(void *ctx, struct slice line);
 	/* What is going on now, for "still running: …"; NULL = nothing */
 	void (*busy)(void *ctx, const char *what);
+	/* How far it is, or what holds it up; NULL = not known */
+	void (*progress)(void *ctx, const char *text);
 	bool (*is_canceled)(void *ctx);
 	void *ctx;
 };

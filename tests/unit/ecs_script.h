@@ -66,6 +66,7 @@ static const struct target_report report = { .step = tell,
 					     .detail = tell,
 					     .error = tell,
 					     .busy = say_nothing,
+					     .progress = say_nothing,
 					     .is_canceled = asks_cancel };
 
 static void expect(const json_t *got, const char *wanted)

@@ -121,13 +121,24 @@ static void a_quiet_step_says_that_it_runs(void **state)
 	t.busy_ms -= 100000;
 	transcript_tick(&t);
 	transcript_tick(&t);
+	transcript_busy(&t, "[3/7] RUN make");
+	transcript_progress(&t, "3 of 4");
+	t.quiet_ms -= 16000;
+	transcript_tick(&t);
+	transcript_busy(&t, "[4/7] RUN test");
+	t.quiet_ms -= 16000;
+	t.busy_ms -= 2000;
+	transcript_tick(&t);
 	transcript_busy(&t, NULL);
 	t.quiet_ms -= 16000;
 	transcript_tick(&t);
 	transcript_close(&t);
 	read_back(&b);
 	assert_string_equal(b.data,
-			    "       still running: [3/7] RUN make (1m40s)\n");
+			    "       still running: [3/7] RUN make (1m40s)\n"
+			    "       still running: [3/7] RUN make: 3 of 4 "
+			    "(1m40s)\n"
+			    "       still running: [4/7] RUN test (2.0s)\n");
 }
 
 int main(void)

@@ -57,9 +57,8 @@ static void detail(const struct publishing *p, const char *verb,
 static void on_progress(void *ctx, const char *text)
 {
 	const struct publishing *p = ctx;
-	auto_free char *line = xasprintf("pushing to ECR: %s", text);
 
-	p->report->busy(p->report->ctx, line);
+	p->report->progress(p->report->ctx, text);
 }
 
 static bool is_canceled(void *ctx)

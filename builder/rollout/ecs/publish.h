@@ -28,7 +28,8 @@ struct ecs_publication {
  * an earlier try brought there, and pushes nothing.
  *
  * *ret_image is the caller's: "URI@sha256:…", which ECR has confirmed.
- * Lines go to report->detail, the present state to report->busy.
+ * Lines go to report->detail, the present state to report->busy
+ * and report->progress.
  *
  * 0; -ERR_DENIED not allowed to (err names the action), -ERR_PEER ECR or the
  * engine says no, -ERR_NOTFOUND the image is gone from the engine,

@@ -80,6 +80,12 @@ void ecs_poller_slow_down(struct ecs_poller *p)
 		p->wait_ms * 2 < POLL_SLOW_MS ? p->wait_ms * 2 : POLL_SLOW_MS;
 }
 
+static void tell_progress(const struct ecs *e, const char *text)
+{
+	if (e->report)
+		e->report->progress(e->report->ctx, text);
+}
+
 int ecs_poller_look(struct ecs_poller *p, struct ecs *e,
 		    const char *const *names, json_t **ret, struct error *err)
 {
@@ -91,13 +97,13 @@ int ecs_poller_look(struct ecs_poller *p, struct ecs *e,
 			p->wait_ms = POLL_MS;
 		p->is_throttled = false;
 		p->good_ms = clock_ms();
+		tell_progress(e, NULL);
 		return 0;
 	}
 	*ret = NULL;
 	if (!ecs_is_passing(r) && (r != -ERR_DENIED || silent_ms >= DENIED_MS))
 		return r;
 	ecs_poller_slow_down(p);
-	if (e->report)
-		e->report->busy(e->report->ctx, err->msg);
+	tell_progress(e, err->msg);
 	return 0;
 }

@@ -65,6 +65,7 @@ static int publish(struct aws *a, char **argv, struct error *err)
 	int64_t until = cancel ? clock_ms() + number(cancel) : 0;
 	const struct target_report report = { .detail = on_text,
 					      .busy = on_text,
+					      .progress = on_text,
 					      .is_canceled = is_canceled,
 					      .ctx = &until };
 	json_auto_t *tags = json_array();

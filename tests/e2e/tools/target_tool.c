@@ -76,6 +76,7 @@ static const struct target_report report = {
 	.detail = say_detail,
 	.error = say_error,
 	.busy = say_busy,
+	.progress = say_busy,
 	.is_canceled = is_canceled,
 };
 
