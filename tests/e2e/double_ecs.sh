@@ -560,7 +560,9 @@ test_expect_success 'the double did not break' '
 	lacks "$TRASH/double.log" Traceback
 '
 
-test_expect_success 'it ends and leaves nothing' '
+test_expect_success 'it ends and leaves nothing, not even what was starting' '
+	admin POST /clock "{\"scale\": 5}" &&
+	run_task "$(definition late "exec sleep 1000")" &&
 	stop_double &&
 	[ "$(left_over "containers/json?all=1&")" = 0 ] &&
 	[ "$(left_over "networks?")" = 0 ] &&

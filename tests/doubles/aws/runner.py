@@ -126,6 +126,7 @@ class Runner:
         self.ident = uuid.uuid4().hex[:8]
         self.data = world.options.data
         self.lock = threading.RLock()
+        self.making = threading.Lock()  # held while a container is created
         self.network = None
         self.cpus = 0
         self.pulled = set()             # references, to be removed
@@ -137,6 +138,8 @@ class Runner:
             f"slipway-double-{self.ident}", LABEL, self.ident)
 
     def close(self):
+        with self.making:               # the last; no other follows
+            pass
         docker_api.remove_labelled(f"{LABEL}={self.ident}")
         for image in self.pulled:
             docker_api.untag(image)
@@ -186,8 +189,11 @@ class Runner:
                 container.reason = reason
 
     def pause_for(self, task, constant):
-        if task.stop_asked.wait(self.world.clock.constant(constant)):
-            raise Stopped
+        end = time.monotonic() + self.world.clock.constant(constant)
+        while (left := end - time.monotonic()) > 0:
+            if task.stop_asked.wait(min(left, POLL)) or \
+               self.world.stopping.is_set():
+                raise Stopped
 
     def bring_up(self, task):
         self.pause_for(task, "provisioning")
@@ -265,8 +271,15 @@ class Runner:
             labels[LABEL + ".service"] = task.service_name
         return labels
 
+    def create(self, name, spec):
+        """A container, unless close() is to remove them all."""
+        with self.making:
+            if self.world.stopping.is_set():
+                raise Stopped
+            return docker_api.create(name, spec)
+
     def start_pause(self, task):
-        task.pause = docker_api.create(
+        task.pause = self.create(
             f"slipway-double-{task.id}-pause",
             {"Image": PAUSE_IMAGE, "Cmd": ["sleep", "2147483647"],
              "Labels": self.labels(task, "~internal~ecs~pause"),
@@ -362,7 +375,7 @@ class Runner:
     def start(self, task, c, secrets):
         env = containers.environment(task, c, secrets, self.world.region)
         try:
-            c.runtime_id = docker_api.create(
+            c.runtime_id = self.create(
                 f"slipway-double-{task.id}-{c.name}",
                 containers.spec(task, c, task.pause, env, self.data,
                                 self.world.clock, self.cpus,
