@@ -263,6 +263,11 @@ int container_inspect(struct engine *e, const char *id, const char *network,
 	return r;
 }
 
+bool container_was_killed(const struct container_state *s)
+{
+	return s->exit_code == EXIT_BY_SIGKILL;
+}
+
 void container_learn_oom(struct engine *e, const char *id,
 			 struct container_state *ret)
 {
@@ -270,7 +275,7 @@ void container_learn_oom(struct engine *e, const char *id,
 		json_auto_t *doc = NULL;
 		struct error ignored;
 
-		if (ret->is_oom_killed || ret->exit_code != EXIT_BY_SIGKILL)
+		if (ret->is_oom_killed || !container_was_killed(ret))
 			return;
 		poll(NULL, 0, OOM_PAUSE_MS);
 		if (inspect(e, id, &doc, &ignored) < 0)

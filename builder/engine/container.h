@@ -77,10 +77,14 @@ int container_set_restart(struct engine *e, const char *id, bool always,
 int container_inspect(struct engine *e, const char *id, const char *network,
 		      struct container_state *ret, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
+/* It ended by SIGKILL, or with the exit code of that. */
+bool container_was_killed(const struct container_state *s)
+	__attribute__((nonnull));
 /*
  * One that was seen to have ended: set ret->is_oom_killed if that was why.
  * Engines note it apart from the exit, at times after it: a death by SIGKILL
- * is looked at for up to a second.
+ * is looked at for up to a second.  On a busy machine they may miss it: what
+ * was killed and stays without a cause has most likely run out of memory, too.
  */
 void container_learn_oom(struct engine *e, const char *id,
 			 struct container_state *ret) __attribute__((nonnull));

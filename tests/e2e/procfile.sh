@@ -139,6 +139,13 @@ test_expect_success 'and the next push works' '
 	serves shop ten
 '
 
+test_expect_success 'a release phase that is killed gets the likely cause' '
+	procfile "$WEB" "release: exit 137" && commit shop killed &&
+	test_must_fail push shop main &&
+	contains "$TRASH/out" "release phase exited 137: killed, most likely" \
+		"out of memory (run.memory)"
+'
+
 test_expect_success 'a name that cannot be a process type is refused early' '
 	procfile "a-name-that-is-much-too-long-for-a-process: x" &&
 	commit shop eleven && test_must_fail push shop main &&

@@ -53,15 +53,19 @@ __attribute__((format(printf, 2, 3))) static int fit(const struct wait *w,
 
 /* ---- the reasons not to be fit ---- */
 
-/* "512m" */
+/* " (limit 512m)", or nothing where there is none */
 static void add_limit(struct buf *b, int64_t bytes)
 {
+	if (!bytes)
+		return;
+	buf_adds(b, " (limit ");
 	if (bytes % (INT64_C(1) << 30) == 0)
 		buf_addf(b, "%" PRId64 "g", bytes >> 30);
 	else if (bytes % (INT64_C(1) << 20) == 0)
 		buf_addf(b, "%" PRId64 "m", bytes >> 20);
 	else
 		buf_addf(b, "%" PRId64 " bytes", bytes);
+	buf_addc(b, ')');
 }
 
 static int died(const struct wait *w, struct error *err)
@@ -71,11 +75,7 @@ static int died(const struct wait *w, struct error *err)
 
 	if (w->state.is_oom_killed) {
 		buf_addf(&why, "%s ran out of memory", g->label);
-		if (g->memory) {
-			buf_adds(&why, " (limit ");
-			add_limit(&why, g->memory);
-			buf_addc(&why, ')');
-		}
+		add_limit(&why, g->memory);
 		return err_set(err, ERR_PEER, "%s", buf_str(&why));
 	}
 	buf_addf(&why, "%s exited %d", g->label, w->state.exit_code);
@@ -84,6 +84,10 @@ static int died(const struct wait *w, struct error *err)
 	} else {
 		buf_adds(&why, " after ");
 		text_add_duration(&why, clock_ms() - g->started_ms);
+	}
+	if (container_was_killed(&w->state)) {
+		buf_adds(&why, ": killed, most likely out of memory");
+		add_limit(&why, g->memory);
 	}
 	return err_set(err, ERR_PEER, "%s", buf_str(&why));
 }

@@ -92,8 +92,12 @@ static int judge(const struct phase *p, struct error *err)
 		return err_set(err, ERR_PEER,
 			       "release phase ran out of memory (run.memory)");
 	if (p->state.exit_code)
-		return err_set(err, ERR_PEER, "release phase exited %d",
-			       p->state.exit_code);
+		return err_set(err, ERR_PEER, "release phase exited %d%s",
+			       p->state.exit_code,
+			       container_was_killed(&p->state)
+				       ? ": killed, most likely out of memory "
+					 "(run.memory)"
+				       : "");
 	text_add_duration(&took, clock_ms() - p->instance.started_ms);
 	buf_addf(&line, "done in %s", buf_str(&took));
 	p->report->detail(p->report->ctx, buf_str(&line));
