@@ -351,16 +351,36 @@ test_expect_success 'and its tasks have the size that is set for them' '
 '
 
 test_expect_success 'a target group of somebody else is neither used nor removed' '
-	make_app other && aws_call elasticloadbalancing CreateTargetGroup "{
+	make_app other && echo "release: echo migrated" \
+		>>"$TRASH/other/Procfile" && commit other one &&
+	aws_call elasticloadbalancing CreateTargetGroup "{
 		\"Name\": \"other-web\", \"Protocol\": \"HTTP\", \"Port\": 80,
 		\"VpcId\": \"vpc-0a1b2c3d\", \"TargetType\": \"ip\", \"Tags\":
 		[{\"Key\": \"slipway:owner\", \"Value\": \"another\"},
 		{\"Key\": \"slipway:app\", \"Value\": \"1\"}]}" >"$TRASH/reply" &&
 	test_must_fail push other main && contains "$TRASH/out" \
 		"target group other-web belongs to another app" &&
+	! grep -q -e migrated -e pushing "$TRASH/out" &&
 	slipway apps:destroy other --confirm other >"$TRASH/out" 2>&1 &&
 	aws_call elasticloadbalancing DescribeTargetGroups \
 		"{\"Names\": [\"other-web\"]}" >"$TRASH/reply"
+'
+
+test_expect_success 'a host name that another rule has is refused early, too' '
+	make_app taken && echo "release: echo migrated" \
+		>>"$TRASH/taken/Procfile" && commit taken one &&
+	group=$(aws_call elasticloadbalancing DescribeTargetGroups \
+		"{\"Names\": [\"shop-web\"]}" |
+		jq -r ".TargetGroups[0].TargetGroupArn") &&
+	aws_call elasticloadbalancing CreateRule "{\"ListenerArn\":
+		\"$LISTENER_ARN\", \"Priority\": 77, \"Conditions\": [{
+		\"Field\": \"host-header\", \"Values\": [\"taken.example\"]}],
+		\"Actions\": [{\"Type\": \"forward\", \"TargetGroupArn\":
+		\"$group\"}]}" >"$TRASH/reply" &&
+	test_must_fail push taken main && contains "$TRASH/out" \
+		"another rule of the load balancer has taken.example" &&
+	! grep -q -e migrated -e pushing "$TRASH/out" &&
+	slipway apps:destroy taken --confirm taken
 '
 
 test_expect_success 'an app that is destroyed leaves nothing there' '

@@ -321,8 +321,8 @@ static int create_rule(struct ecs *e, const struct app *app, const char *type,
 	return r;
 }
 
-/* 1 when one of the rules brings the host name's requests to the group, 0, or
- * -ERR_INVALID when it brings them elsewhere. */
+/* 1 when one of the rules brings the host name's requests to the group ("" is
+ * one that is to be made), 0, or -ERR_INVALID when it brings them elsewhere. */
 static int has_rule(const json_t *rules, const char *host,
 		    const char *group_arn, struct error *err)
 {
@@ -333,7 +333,7 @@ static int has_rule(const json_t *rules, const char *host,
 	{
 		if (!takes_host(rule, host))
 			continue;
-		if (forwards_to(rule, group_arn))
+		if (*group_arn && forwards_to(rule, group_arn))
 			return 1;
 		return err_set(err, ERR_INVALID,
 			       "another rule of the load balancer has %s: %s",
@@ -363,6 +363,30 @@ static int ensure_rule(struct ecs *e, const struct app *app, const char *type,
 		r = create_rule(e, app, type, host, group_arn, priority, err);
 	}
 	return r;
+}
+
+int ecs_elb_check(struct ecs *e, const struct app *app, const char *type,
+		  struct error *err)
+{
+	auto_free char *name = ecs_group_name(e->section, app->name, type);
+	auto_free char *host = ecs_host(e->section, app->name);
+	json_auto_t *group = NULL;
+	json_auto_t *rules = NULL;
+	const char *arn;
+	int r;
+
+	if (!*e->section->listener)
+		return 0;
+	r = find_group(e, name, &group, err);
+	arn = json_get_str(group, "TargetGroupArn", "");
+	if (r == 0)
+		r = owns_group(e, app, name, arn, err);
+	if (r < 0 && r != -ERR_NOTFOUND)
+		return r;
+	r = list_rules(e, &rules, err);
+	if (r == 0)
+		r = has_rule(rules, host, arn, err);
+	return r < 0 ? r : 0;
 }
 
 int ecs_elb_ensure(struct ecs *e, const struct app *app, const char *type,

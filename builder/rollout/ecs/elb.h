@@ -29,6 +29,14 @@ int ecs_elb_ensure(struct ecs *e, const struct app *app, const char *type,
 		   int port, char **ret_arn, struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
+/*
+ * Would ecs_elb_ensure() be refused what it makes?  Changes nothing; its
+ * errors.
+ */
+int ecs_elb_check(struct ecs *e, const struct app *app, const char *type,
+		  struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
 /* Remove target group and rules, unless somebody else made the group; 0 also
  * when they were gone. */
 int ecs_elb_remove(struct ecs *e, const struct app *app, const char *type,

@@ -13,6 +13,7 @@
 #include "builder/engine/image.h"
 #include "builder/rollout/ecs/describe.h"
 #include "builder/rollout/ecs/ecs.h"
+#include "builder/rollout/ecs/elb.h"
 #include "builder/rollout/ecs/logs.h"
 #include "builder/rollout/ecs/name.h"
 #include "builder/rollout/ecs/publish.h"
@@ -61,8 +62,17 @@ static int claim_group(struct ecs *e, const struct app *app, struct error *err)
 				       ours, err);
 }
 
-static int check_services(struct ecs *e, const struct app *app,
-			  const struct release *release, struct error *err)
+static bool has_web(const struct release_plan *plan)
+{
+	for (size_t i = 0; i < plan->types_count; i++)
+		if (strcmp(plan->types[i].type, PLAN_WEB) == 0)
+			return plan->types[i].count > 0;
+	return false;
+}
+
+/* Services, target group and host name. */
+static int check_names(struct ecs *e, const struct app *app,
+		       const struct release *release, struct error *err)
 {
 	struct release_plan plan;
 	json_auto_t *services = NULL;
@@ -71,6 +81,8 @@ static int check_services(struct ecs *e, const struct app *app,
 	if (r < 0)
 		return r;
 	r = ecs_planned_services(e, app, &plan, &services, err);
+	if (r == 0 && has_web(&plan))
+		r = ecs_elb_check(e, app, PLAN_WEB, err);
 	release_plan_release(&plan);
 	return r;
 }
@@ -147,7 +159,7 @@ static int publish_all(struct ecs *e, const struct app *app,
 	int r = check_processor(e, release, err);
 
 	if (r == 0)
-		r = check_services(e, app, release, err);
+		r = check_names(e, app, release, err);
 	if (r == 0)
 		r = claim_repository(e, app, name, &repository, err);
 	if (r == 0)
