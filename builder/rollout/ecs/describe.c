@@ -110,12 +110,25 @@ static int check_owners(const struct ecs *e, const struct app *app,
 	return 0;
 }
 
+int ecs_claimed_services(struct ecs *e, const struct app *app,
+			 const char *const *names, json_t **ret,
+			 struct error *err)
+{
+	json_auto_t *services = NULL;
+	int r = ecs_describe_services(e, names, &services, err);
+
+	if (r == 0)
+		r = check_owners(e, app, services, err);
+	if (r == 0)
+		*ret = TAKE_PTR(services);
+	return r;
+}
+
 int ecs_planned_services(struct ecs *e, const struct app *app,
 			 const struct release_plan *plan, json_t **ret,
 			 struct error *err)
 {
 	char *names[PLAN_TYPES_MAX + 1] = { NULL };
-	json_auto_t *services = NULL;
 	size_t count = 0;
 	int r;
 
@@ -123,14 +136,9 @@ int ecs_planned_services(struct ecs *e, const struct app *app,
 		if (plan->types[i].count)
 			names[count++] = ecs_service_name(e->section, app->name,
 							  plan->types[i].type);
-	r = ecs_describe_services(e, (const char *const *)names, &services,
-				  err);
+	r = ecs_claimed_services(e, app, (const char *const *)names, ret, err);
 	while (count)
 		free(names[--count]);
-	if (r == 0)
-		r = check_owners(e, app, services, err);
-	if (r == 0)
-		*ret = TAKE_PTR(services);
 	return r;
 }
 

@@ -26,10 +26,13 @@ int ecs_describe_services(struct ecs *e, const char *const *names, json_t **ret,
 			  struct error *err)
 	__attribute__((nonnull, warn_unused_result));
 
-/*
- * The same for those of the process types that `plan` runs.
- * -ERR_EXISTS: one of them is another app's.
- */
+/* The same, for one app.  -ERR_EXISTS: one of them is another app's. */
+int ecs_claimed_services(struct ecs *e, const struct app *app,
+			 const char *const *names, json_t **ret,
+			 struct error *err)
+	__attribute__((nonnull, warn_unused_result));
+
+/* The same, of the process types that `plan` runs. */
 int ecs_planned_services(struct ecs *e, const struct app *app,
 			 const struct release_plan *plan, json_t **ret,
 			 struct error *err)

@@ -283,18 +283,13 @@ static int look_again(struct ecs_rollout *ro, struct ecs_roll *roll,
 
 	for (;;) {
 		json_auto_t *now = NULL;
-		json_t *service;
-		int r = ecs_describe_services(ro->e, names, &now, err);
+		int r = ecs_claimed_services(ro->e, ro->app, names, &now, err);
 
 		if (r < 0)
 			return r;
-		service = json_array_get(now, 0);
-		if (service) {
-			note_service(ro, service);
-			r = ecs_app_owns(ro->e, ro->app,
-					 json_object_get(service, "tags"),
-					 "service", roll->name, err);
-			return r < 0 ? r : 0;
+		if (json_array_size(now)) {
+			note_service(ro, json_array_get(now, 0));
+			return 0;
 		}
 		if (clock_ms() > end)
 			return err_set(err, ERR_EXISTS,

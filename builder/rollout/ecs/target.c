@@ -62,26 +62,20 @@ static int claim_group(struct ecs *e, const struct app *app, struct error *err)
 				       ours, err);
 }
 
-static bool has_web(const struct release_plan *plan)
-{
-	for (size_t i = 0; i < plan->types_count; i++)
-		if (strcmp(plan->types[i].type, PLAN_WEB) == 0)
-			return plan->types[i].count > 0;
-	return false;
-}
-
 /* Services, target group and host name. */
 static int check_names(struct ecs *e, const struct app *app,
 		       const struct release *release, struct error *err)
 {
 	struct release_plan plan;
+	const struct process_plan *web;
 	json_auto_t *services = NULL;
 	int r = release_plan_parse(release->processes, &plan, err);
 
 	if (r < 0)
 		return r;
 	r = ecs_planned_services(e, app, &plan, &services, err);
-	if (r == 0 && has_web(&plan))
+	web = release_plan_type(&plan, PLAN_WEB);
+	if (r == 0 && web && web->count)
 		r = ecs_elb_check(e, app, PLAN_WEB, err);
 	release_plan_release(&plan);
 	return r;
