@@ -216,15 +216,27 @@ test_expect_success 'HEALTHCHECK decides where there is one' '
 	shows shop.localhost checked && count_is 1 containers
 '
 
+# Busy engines miss it now and then, one death in forty on a loaded machine: of
+# three, one has to be seen.
+greedy_is_named() {
+	local i
+	for i in 1 2 3; do
+		fails shop "$TAG:greedy" "$WEB" &&
+			contains "$TRASH/out" "out of memory (limit 64m)" ||
+			return 1
+		grep -q "web.1 ran out of memory (limit 64m)" "$TRASH/out" &&
+			return
+	done
+	return 1
+}
+
 test_expect_success 'too little memory is called by its name' '
 	image greedy <<-EOF &&
 	CMD ["sh", "-c", "exec tail -c 500000000 /dev/zero"]
 	EOF
-	fails shop $TAG:greedy "$WEB" &&
-	contains "$TRASH/out" "out of memory (limit 64m)"
+	greedy_is_named
 '
 
-# Busy engines miss that now and then: one in forty on a loaded machine.
 test_expect_success 'death by SIGKILL gets the likely cause' '
 	image killed <<-EOF &&
 	CMD ["sh", "-c", "exit 137"]
