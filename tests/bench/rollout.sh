@@ -7,10 +7,6 @@
 . "$ROOT/tests/e2e/tools/aws_double.sh"
 . "$ROOT/tests/e2e/tools/ecs.sh"
 
-awscli() {
-	AWS_PAGER='' /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"
-}
-
 roll_out() { # REVISION; ends as the waiter does
 	awscli ecs update-service --cluster "$CLUSTER" --service shop-web \
 		--task-definition "$1" --force-new-deployment &&

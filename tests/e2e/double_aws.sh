@@ -8,14 +8,9 @@
 unset AWS_PROFILE AWS_SESSION_TOKEN
 export AWS_EC2_METADATA_DISABLED=true
 export AWS_CONFIG_FILE=$TRASH/none AWS_SHARED_CREDENTIALS_FILE=$TRASH/none
-export AWS_PAGER=
 
 probe() {
 	cd "$ROOT" && /usr/bin/python3 tests/e2e/tools/aws_probe.py "$1"
-}
-
-cli() {
-	/usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 }
 
 # Sentence and the check of aws_probe.py that shows it.
@@ -59,10 +54,10 @@ shows 'filter patterns' filter_patterns
 shows 'searching is throttled as at AWS' logs_search_is_throttled
 
 test_expect_success 'awscli finds log lines' '
-	cli logs tail /shop --log-stream-name-prefix web/ --format short \
+	awscli logs tail /shop --log-stream-name-prefix web/ --format short \
 		>"$TRASH/out" &&
 	contains "$TRASH/out" "line 24" "more 1" &&
-	cli sts get-caller-identity >"$TRASH/out" &&
+	awscli sts get-caller-identity >"$TRASH/out" &&
 	contains "$TRASH/out" user/slipway
 '
 
@@ -72,7 +67,7 @@ shows 'ECR makes repositories' ecr_repositories
 
 # X-Registry-Auth of a token as the API gives it
 registry_auth() {
-	cli ecr get-authorization-token --output text \
+	awscli ecr get-authorization-token --output text \
 		--query "authorizationData[0].authorizationToken" |
 		base64 -d | jq -Rj --arg server "$REGISTRY" \
 		'{username: "AWS", password: .[4:], serveraddress: $server}' |
@@ -104,7 +99,7 @@ test_expect_success 'the engine pushes with a token of the API' '
 	AUTH=$(registry_auth) && tag $BASE_IMAGE shop/web v1 &&
 	push_image shop/web v1 &&
 	DIGEST=$(jq -r "select(.aux) | .aux.Digest" "$TRASH/out") &&
-	cli ecr describe-images --repository-name shop/web >"$TRASH/out" &&
+	awscli ecr describe-images --repository-name shop/web >"$TRASH/out" &&
 	contains "$TRASH/out" "$DIGEST"
 '
 

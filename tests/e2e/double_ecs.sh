@@ -19,8 +19,7 @@ write_curlrc() {
 
 # Its code 254 is an answer, not a death.
 cli() {
-	AWS_PAGER= /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" \
-		--output json "$@" || return 1
+	awscli --output json "$@" || return 1
 }
 
 # ecs OPERATION JSON: the reply; fails unless 200, and shows the error

@@ -89,10 +89,6 @@ now() {
 	date +%s.%N
 }
 
-awscli() {
-	AWS_PAGER= /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"
-}
-
 # ---- services of AWS that fail ----
 
 test_expect_success 'an app runs' '

@@ -188,12 +188,14 @@ class Runner:
             if container:
                 container.reason = reason
 
+    def wait(self, task, seconds=POLL):
+        if task.stop_asked.wait(seconds) or self.world.stopping.is_set():
+            raise Stopped
+
     def pause_for(self, task, constant):
         end = time.monotonic() + self.world.clock.constant(constant)
         while (left := end - time.monotonic()) > 0:
-            if task.stop_asked.wait(min(left, POLL)) or \
-               self.world.stopping.is_set():
-                raise Stopped
+            self.wait(task, min(left, POLL))
 
     def bring_up(self, task):
         self.pause_for(task, "provisioning")
@@ -207,8 +209,7 @@ class Runner:
             task.status = "PENDING"
         stuck = self.fault(task, "stuck-pending")
         while stuck and self.is_ordered(stuck):
-            if task.stop_asked.wait(POLL) or self.world.stopping.is_set():
-                raise Stopped
+            self.wait(task)
         secrets = {c.name: self.resolve_secrets(c) for c in task.containers}
         task.times["pullStartedAt"] = self.world.clock.now()
         for c in task.containers:
@@ -353,8 +354,7 @@ class Runner:
         for d in c.definition.get("dependsOn", []):
             other = others[d["containerName"]]
             while not self.is_met(task, d["condition"], other):
-                if task.stop_asked.wait(POLL):
-                    raise Stopped
+                self.wait(task)
                 self.read_health(task)
 
     def is_met(self, task, condition, other):

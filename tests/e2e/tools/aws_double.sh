@@ -7,6 +7,7 @@
 #   journal OPERATION              how many calls
 #   tool COMMAND…                  aws_parts_tool; output in $TRASH/out
 #   aws_call [OPTION…] SERVICE OPERATION JSON  one call by our own client
+#   awscli …                       one by Debian's
 
 start_double() {
 	engine_ready || return 1
@@ -49,6 +50,10 @@ journal() { # OPERATION: how many calls since $SEQ
 
 mark() {
 	SEQ=$(admin GET /journal | jq length)
+}
+
+awscli() {
+	AWS_PAGER='' /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 }
 
 aws_call() {
