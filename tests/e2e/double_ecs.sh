@@ -458,6 +458,12 @@ test_expect_success 'percentages that leave no room are told of' '
 	poll_until 60 completed slow && poll_until 20 runs slow three
 '
 
+# Services are described as they were a moment ago: "completed" before it began.
+deployment_is() { # ARN STATUS
+	ecs DescribeServiceDeployments "{\"serviceDeploymentArns\": [\"$1\"]}" |
+		jq -e ".serviceDeployments[0].status == \"$2\""
+}
+
 test_expect_success 'a deployment is stopped and goes back' '
 	update slow "$(definition slow "exec sleep 1000" "{\"healthCheck\":
 		{\"command\": [\"CMD\", \"false\"], \"interval\": 60}}")" &&
@@ -466,10 +472,8 @@ test_expect_success 'a deployment is stopped and goes back' '
 		jq -r ".serviceDeployments[0].serviceDeploymentArn") &&
 	ecs StopServiceDeployment "{\"serviceDeploymentArn\": \"$arn\",
 		\"stopType\": \"ROLLBACK\"}" &&
-	poll_until 60 completed slow && poll_until 20 runs slow three &&
-	ecs DescribeServiceDeployments \
-		"{\"serviceDeploymentArns\": [\"$arn\"]}" | jq -e \
-		".serviceDeployments[0].status == \"ROLLBACK_SUCCESSFUL\""
+	poll_until 60 deployment_is "$arn" ROLLBACK_SUCCESSFUL &&
+	poll_until 20 completed slow && poll_until 20 runs slow three
 '
 
 # ---- single tasks ----
