@@ -196,6 +196,16 @@ test_expect_success 'a release that answers 5xx is removed' '
 	shows shop.localhost two && count_is 1 containers
 '
 
+test_expect_success 'the deadline cuts a look short: the answer before it counts' '
+	image falters <<-EOF &&
+	CMD ["sh", "-c", "for i in 1 2 3; do printf \"HTTP/1.0 503 No\\\\r\\\\n\\\\r\\\\n\" | nc -l -p 5000; done; sleep 100 | nc -l -p 5000"]
+	EOF
+	fails shop $TAG:falters "$WEB" &&
+	contains "$TRASH/out" \
+		"failed (peer): web.1: GET / answered 503 after 5s" &&
+	shows shop.localhost two && count_is 1 containers
+'
+
 test_expect_success 'a server of another protocol than HTTP is fit' '
 	image other <<-EOF &&
 	CMD ["sh", "-c", "while true; do echo hello | nc -l -p 5000; done"]

@@ -167,12 +167,17 @@ static int look_at_port(struct wait *w, int64_t left_ms, struct error *err)
 	const struct gate *g = w->gate;
 	int timeout =
 		left_ms < PROBE_TIMEOUT_MS ? (int)left_ms : PROBE_TIMEOUT_MS;
+	struct probe_result now;
 	int r = probe_http(w->state.ip, g->port, g->host, timeout,
-			   w->report->is_canceled, w->report->ctx, &w->last,
-			   err);
+			   w->report->is_canceled, w->report->ctx, &now, err);
 
 	if (r < 0)
 		return r;
+	/* Cut short by the deadline, it says less than the one before. */
+	if (now.outcome == PROBE_SILENT && timeout < PROBE_TIMEOUT_MS &&
+	    w->last.outcome == PROBE_HTTP)
+		return 0;
+	w->last = now;
 	if (w->last.outcome == PROBE_REFUSED)
 		return 0;
 	w->was_listening = true;
